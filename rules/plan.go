@@ -1,0 +1,365 @@
+package rules
+
+import "time"
+
+// Plan is the immutable, compiled policy. It is plain data: safe for any
+// number of readers, never changed after Load returned it. A request holds one
+// plan to its end, answer included.
+type Plan struct {
+	// Hash identifies the policy: lower-case base32 without padding of the
+	// SHA-256 over the rules file and every file it names (word lists), in
+	// order of name. Secrets' files are not part of it.
+	Hash string
+	File string // the rules file as it was named
+
+	Labels       []Label // index is the LabelID
+	Basket       *Basket // nil where the policy has none
+	Destinations []Destination
+	Callers      []Caller // the last one is Anonymous when HasCallers is false
+	HasCallers   bool
+	Identify     Identify
+	Routes       []Route // in the order of the file: the first match wins
+}
+
+// LabelID is an index into Plan.Labels.
+type LabelID int16
+
+// NoLabel is the LabelID of nothing.
+const NoLabel LabelID = -1
+
+// Label says what a value is. The labels "pan" and "sad" always exist.
+// A dotted label's ancestors always exist too.
+type Label struct {
+	Name   string
+	Parent LabelID // NoLabel for the root of a family
+	Family LabelID // the root of the family; a root's own ID
+	Depth  int     // dots in the name: the deeper label is the more specific
+	Paths  []LabelPath
+	Detect []string // detectors whose spans bear this label ("pan")
+	Format TokenFormat
+	Join   bool // sealed tokens of equal values are equal
+	// Tag stands in every sealed token of this label, so that an arriving
+	// token says what it is: four letters, URL-safe, derived from the name.
+	// Distinct in one plan.
+	Tag      [4]byte
+	Position Position
+}
+
+// LabelPath is one path of a label. Where a Source other than SourceBody is
+// given, Path is empty and Name is a query member, header or path capture.
+type LabelPath struct {
+	Source   Source
+	Name     string // of a query member, header (canonical MIME form) or capture
+	Path     Path
+	Position Position
+}
+
+// Source says where a labelled value stands: @query.NAME, @header.NAME and
+// @path.NAME in the policy file, else the body.
+type Source uint8
+
+// The sources.
+const (
+	SourceBody Source = iota
+	SourceQuery
+	SourceHeader
+	SourceCapture
+)
+
+// TokenFormat names a token format. These names are all that rules and vault
+// share.
+type TokenFormat string
+
+// The token formats.
+const (
+	FormatPAN    TokenFormat = "pan"
+	FormatSealed TokenFormat = "sealed"
+	FormatAlias  TokenFormat = "alias"
+)
+
+// Clearance is what one party may see: the form of every label, by LabelID.
+// A label without an entry takes its nearest ancestor's; without any, Drop.
+type Clearance []Form
+
+// Of returns the form of a label, Drop where it is unknown.
+func (c Clearance) Of(l LabelID) Form {
+	if l < 0 || int(l) >= len(c) {
+		return Drop
+	}
+	return c[l]
+}
+
+// ClassID is an index into Basket.Classes, plus one; zero means that a value
+// is not part of a line item.
+type ClassID uint8
+
+// NoClass is the ClassID of what is not part of a line item.
+const NoClass ClassID = 0
+
+// Basket says where a body's line items and totals are. The paths are exact
+// (no wildcard); those of a line are relative to the item. A nil path means
+// that the policy names none.
+type Basket struct {
+	Items     Path
+	Currency  *Path
+	Units     Units
+	Line      LinePaths
+	Totals    TotalPaths
+	Tax       Allocation
+	Tip       Allocation
+	Tolerance int64 // minor units by which a basket's own totals may be off
+	Classes   []Class
+	Otherwise ClassID
+}
+
+// LinePaths are the paths of one line item's amounts, relative to the item.
+// Either Amount is set, or UnitPrice (and Quantity, else one).
+type LinePaths struct {
+	Quantity, UnitPrice, Amount, Discount, Tax *Path
+}
+
+// TotalPaths are the paths of a basket's totals.
+type TotalPaths struct {
+	Subtotal, Tax, Tip, Discount, Total *Path
+}
+
+// Units says how amounts are written.
+type Units uint8
+
+// The units.
+const (
+	UnitsMinor Units = iota // integers of the currency's minor unit
+	UnitsMajor              // "627.00", exponent by ISO 4217
+)
+
+// Allocation says to which items an amount of the whole basket belongs.
+type Allocation struct {
+	Kind    AllocationKind
+	Classes []ClassID // AllocateClasses only
+}
+
+// AllocationKind is the rule of an Allocation.
+type AllocationKind uint8
+
+// The allocation rules.
+const (
+	AllocateProRata  AllocationKind = iota // over all items
+	AllocateClasses                        // over the items of some classes (taxable, tip to)
+	AllocateLines                          // tax: from line.tax
+	AllocateIncluded                       // tax: contained in the prices; shown, not added
+)
+
+// Class is what a line item is. Classes are tried in order; one with a label
+// beats one without.
+type Class struct {
+	Name     string
+	Label    LabelID // NoLabel where the class carries none
+	Any      []Rule  // alternatives
+	Position Position
+}
+
+// Rule is one alternative of a class: all its conditions hold.
+type Rule struct {
+	Conditions []Condition
+	Position   Position
+}
+
+// Condition compares one field of an item. Exactly one of Equal, Globs and
+// Words is set; any of its entries suffices. All comparisons fold case.
+type Condition struct {
+	Field Path // relative to the item, exact
+	Equal []string
+	Globs []string // * any run, ? one character
+	Words []string // phrases that occur on word boundaries
+	File  string   // where Words came from; empty for the others
+}
+
+// Agreement is the contract under which a destination may see health data.
+type Agreement struct {
+	Kind      string // BAA, DPA, …
+	Reference string
+	Expires   time.Time // the first instant at which it no longer holds, UTC
+}
+
+// Destination is a downstream system.
+type Destination struct {
+	Name       string
+	URL        string // scheme://host[:port][/prefix], no trailing slash
+	Agreement  *Agreement
+	Sees       Clearance
+	SeesPHI    bool // any label of the family phi above Drop: the agreement is enforced
+	Idempotent bool // it honours Idempotency-Key
+	Headers    []HeaderValue
+	CAFile     string // PEM; empty means the system's roots
+	Timeout    time.Duration
+	MaxConns   int
+	Response   Response
+	Position   Position
+}
+
+// HeaderValue is a header that every call to a destination carries. The value
+// of a secret is read from File when the proxy starts, never by Load; Prefix
+// stands before it ("Bearer ").
+type HeaderValue struct {
+	Name, Value, File, Prefix string
+	Position                  Position
+}
+
+// Response says what a destination's answers hold, besides Plan.Labels.
+type Response struct {
+	Labels  []ResponseLabel
+	KeepAll bool // no keep list was given
+	Keep    []Path
+	Headers []string // passed to the caller, besides the proxy's fixed list
+}
+
+// ResponseLabel labels a path of an answer.
+type ResponseLabel struct {
+	Label LabelID
+	Path  Path
+}
+
+// Caller is a party that sends requests.
+type Caller struct {
+	Name      string
+	Group     string // idempotency keys are scoped by it; default is the name
+	KeyHashes [][32]byte
+	AllRoutes bool
+	Routes    []int // indexes into Plan.Routes
+	Sees      Clearance
+	Position  Position
+}
+
+// Anonymous is the name of the caller of a policy without a callers block. It
+// sees no labelled value and has no token revealed.
+const Anonymous = "anonymous"
+
+// Identify says how a caller shows its key, besides Authorization: Bearer.
+type Identify struct {
+	Headers []string // canonical MIME form
+}
+
+// Route is one kind of request and the legs that it becomes.
+type Route struct {
+	Name          string
+	Method        string
+	Path          Pattern
+	ItemsOptional bool
+	Idempotency   *Idempotency // nil: every request is its own
+	Subject       *Path
+	Purpose       string // treatment, payment, operations, …; recorded
+	Unlink        []Path
+	Order         *Path // nil: by the idempotency key
+	Legs          []Leg
+	Primary       int // index into Legs
+	Answer        Answer
+	Position      Position
+}
+
+// Idempotency says how repeats of a request are known.
+type Idempotency struct {
+	Key    *Path // nil: the header Idempotency-Key only
+	Ignore []Path
+	TTL    time.Duration // of the stored answer
+}
+
+// Pattern is a path template: literal segments, {name} captures, and an
+// optional trailing /* that takes the rest.
+type Pattern struct {
+	Source   string
+	Segments []Segment
+	Rest     bool
+}
+
+// Segment is one part of a Pattern: a literal, or a capture.
+type Segment struct {
+	Literal string
+	Capture string // name, without braces; Literal is empty then
+}
+
+// ItemsMode says which line items a leg carries.
+type ItemsMode uint8
+
+// The modes.
+const (
+	ItemsAll   ItemsMode = iota // what keep and the clearance allow
+	ItemsNone                   // the items array is not part of the leg
+	ItemsClass                  // those of Leg.Class
+)
+
+// Leg is one downstream call of a route.
+type Leg struct {
+	Destination    int // index into Plan.Destinations
+	Name           string
+	Primary        bool
+	Method         string // empty: the request's
+	Path           *Pattern
+	Items          ItemsMode
+	Class          ClassID
+	Recompute      bool
+	KeepAll        bool
+	Keep           []Path
+	Set            []SetMember
+	ForwardHeaders []string // canonical MIME form
+	ForwardQuery   []string
+	Success        *Success // primary only
+	Position       Position
+}
+
+// SetMember is a member that a leg or an answer is given. Exactly one of JSON
+// and Token is set.
+type SetMember struct {
+	Path     Path   // exact
+	JSON     []byte // a constant, compact JSON
+	Token    *Path  // answer.set only: the token of the request's value at that path, exact
+	Position Position
+}
+
+// Answer says what the caller's answer holds besides the primary's.
+type Answer struct {
+	Set []SetMember
+}
+
+// Success says which answers of the primary release the other legs.
+type Success struct {
+	HTTP   bool // any 2xx
+	Status []StatusRange
+	Where  []Where // all must hold
+}
+
+// StatusRange is an inclusive range of HTTP status codes.
+type StatusRange struct{ From, To int }
+
+// Where asks that the answer's value at Path be one of Values: decoded text
+// for strings, the literal for numbers, true, false and null.
+type Where struct {
+	Path   Path // exact
+	Values []Scalar
+}
+
+// Scalar is a JSON scalar as a policy writes it.
+type Scalar struct {
+	Kind ScalarKind
+	Text string
+}
+
+// ScalarKind is the JSON type of a Scalar.
+type ScalarKind uint8
+
+// The kinds.
+const (
+	ScalarString ScalarKind = iota
+	ScalarNumber
+	ScalarBool
+	ScalarNull
+)
+
+// Label returns the LabelID of a name, NoLabel if there is none.
+func (p *Plan) Label(name string) LabelID {
+	for i := range p.Labels {
+		if p.Labels[i].Name == name {
+			return LabelID(i)
+		}
+	}
+	return NoLabel
+}
