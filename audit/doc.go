@@ -1,0 +1,18 @@
+// Package audit is the decision log: what an entry says and how it is written
+// (Entry), how it is sealed at rest (Sealing), how entries are chained and the
+// chain's head is signed (Checkpoint), and how a log is read again: Tail, and
+// Verify, which shares nothing with the writer but the format.
+//
+// An entry holds names of the policy, ids of our own making, codes and counts.
+// It never holds a value, nor a member name of a body.
+//
+// # The format
+//
+//	entry   = one JSON object, members in a fixed order, absent where empty,
+//	          no white space; the first member is "v":1
+//	sealed  = AEAD(entry), associated data = AssociatedData(chain)
+//	hash₀   = SHA-256(chain id)
+//	hashₙ   = SHA-256(hashₙ₋₁ ‖ n as 8 bytes, big-endian ‖ SHA-256(sealedₙ))
+//
+// Sequence numbers count from 1. A chain is one boot of one process.
+package audit

@@ -1,0 +1,225 @@
+package audit
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// Append appends the entry's text to dst: compact JSON on one line, members in
+// the order of the struct. It allocates nothing beyond dst. Time is written in
+// UTC; negative numbers are written as 0.
+func (e *Entry) Append(dst []byte) []byte {
+	w := object{b: append(dst, `{"v":`...)}
+	w.b = strconv.AppendInt(w.b, Version, 10)
+	w.b = append(w.b, `,"time":"`...)
+	w.b = appendTime(w.b, e.Time)
+	w.b = append(w.b, '"')
+	w.word("kind", e.Kind.String())
+	w.word("action", e.Action.String())
+	w.id("request", e.Request)
+	w.name("caller", e.Caller)
+	if e.Origin.IsValid() {
+		w.member("origin")
+		w.b = append(w.b, '"')
+		w.b = e.Origin.Unmap().WithZone("").AppendTo(w.b)
+		w.b = append(w.b, '"')
+	}
+	w.name("route", e.Route)
+	w.id("plan", e.Plan)
+	w.name("purpose", e.Purpose)
+	w.id("subject", e.Subject)
+	w.id("key", e.Key)
+	w.number("attempt", int64(e.Attempt))
+	w.word("result", e.Result.String())
+	w.id("reason", ID(e.Reason))
+	w.name("rule", e.Rule)
+	w.name("pattern", e.Pattern)
+	w.number("status", int64(e.Status))
+	w.number("upstream", int64(e.Upstream))
+	w.number("took_us", int64(e.Took))
+	w.number("waited_us", int64(e.Waited))
+	w.number("repeats", int64(e.Repeats))
+	w.name("build", e.Build)
+	w.legs(e.Legs)
+	w.decisions(e.Decisions)
+	return append(w.b, '}')
+}
+
+// object appends the members of a JSON object. Empty ones are left out.
+type object struct {
+	b     []byte
+	first bool // no member yet
+}
+
+func (w *object) member(name string) {
+	if !w.first {
+		w.b = append(w.b, ',')
+	}
+	w.first = false
+	w.b = append(w.b, '"')
+	w.b = append(w.b, name...)
+	w.b = append(w.b, '"', ':')
+}
+
+// word writes a text that is a constant of ours.
+func (w *object) word(name, text string) {
+	if text != "" {
+		w.member(name)
+		w.b = append(w.b, '"')
+		w.b = append(w.b, text...)
+		w.b = append(w.b, '"')
+	}
+}
+
+func (w *object) id(name string, id ID) {
+	if id == "" {
+		return
+	}
+	if !id.valid() {
+		id = Redacted
+	}
+	w.word(name, string(id))
+}
+
+func (w *object) name(name string, text Name) {
+	if text == "" {
+		return
+	}
+	if !text.valid() {
+		text = Redacted
+	}
+	w.member(name)
+	w.b = appendString(w.b, string(text))
+}
+
+func (w *object) number(name string, n int64) {
+	if n > 0 {
+		w.member(name)
+		w.b = strconv.AppendInt(w.b, n, 10)
+	}
+}
+
+func (w *object) legs(legs []Leg) {
+	for i := range legs {
+		l := &legs[i]
+		w.open("legs", i)
+		w.name("name", l.Name)
+		w.name("to", l.To)
+		w.word("state", l.State.String())
+		w.number("status", int64(l.Status))
+		w.number("tries", int64(l.Tries))
+		w.close(i == len(legs)-1)
+	}
+}
+
+func (w *object) decisions(decisions []Decision) {
+	for i := range decisions {
+		d := &decisions[i]
+		w.open("decisions", i)
+		w.name("rule", d.Rule)
+		w.name("pattern", d.Pattern)
+		w.name("label", d.Label)
+		w.name("class", d.Class)
+		w.name("form", d.Form)
+		w.name("to", d.To)
+		w.number("count", int64(d.Count))
+		w.close(i == len(decisions)-1)
+	}
+}
+
+// open begins the i-th object of an array member.
+func (w *object) open(name string, i int) {
+	if i == 0 {
+		w.member(name)
+		w.b = append(w.b, '[')
+	} else {
+		w.b = append(w.b, ',')
+	}
+	w.b = append(w.b, '{')
+	w.first = true
+}
+
+// close ends what open began, and with the last object its array.
+func (w *object) close(last bool) {
+	w.b = append(w.b, '}')
+	w.first = false
+	if last {
+		w.b = append(w.b, ']')
+	}
+}
+
+// appendTime writes RFC 3339 with nanoseconds. A year that has not four digits
+// cannot be written in it: the zero time stands for such a one.
+func appendTime(dst []byte, t time.Time) []byte {
+	t = t.UTC()
+	if y := t.Year(); y < 0 || y > 9999 {
+		t = time.Time{}
+	}
+	return t.AppendFormat(dst, time.RFC3339Nano)
+}
+
+const (
+	maxName  = 256
+	maxID    = 128
+	maxDigit = 12 // the shortest card number
+)
+
+func (n Name) valid() bool {
+	return len(n) <= maxName && utf8.ValidString(string(n)) && !digitRun(string(n))
+}
+
+func (id ID) valid() bool {
+	for i := range len(id) {
+		c := id[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+			c == '_' || c == '-' || c == '.' || c == ':') && id != Redacted {
+			return false
+		}
+	}
+	return len(id) <= maxID && !digitRun(string(id))
+}
+
+// digitRun reports whether s holds as many digits in a row as a card number
+// has, single spaces and dashes between them not counted.
+func digitRun(s string) bool {
+	run, gap := 0, false
+	for i := range len(s) {
+		switch c := s[i]; {
+		case '0' <= c && c <= '9':
+			if run++; run >= maxDigit {
+				return true
+			}
+			gap = false
+		case (c == ' ' || c == '-') && run > 0 && !gap:
+			gap = true
+		default:
+			run, gap = 0, false
+		}
+	}
+	return false
+}
+
+// appendString writes a JSON string. s is valid UTF-8. Control characters, DEL
+// and the line separators U+2028 and U+2029 are escaped, so that an entry is
+// one line for every reader.
+func appendString(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			dst = append(dst, '\\', byte(r))
+		case r < ' ' || r == 0x7f:
+			dst = append(dst, `\u00`...)
+			dst = append(dst, hex[r>>4], hex[r&15])
+		case r == '\u2028':
+			dst = append(dst, `\u2028`...)
+		case r == '\u2029':
+			dst = append(dst, `\u2029`...)
+		default:
+			dst = utf8.AppendRune(dst, r)
+		}
+	}
+	return append(dst, '"')
+}
