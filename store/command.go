@@ -1,0 +1,128 @@
+package store
+
+import "time"
+
+// Kind says what a Command does.
+type Kind uint8
+
+// The kinds of command. All of them are safe to send again; where a repeat
+// may answer differently from the first time, the kind says so.
+const (
+	// SetOnce writes Value to the register Key if nothing is there. Won tells
+	// whether Value is what the register holds now: a repeat after a lost
+	// reply finds its own value and has won too, so two claimants must never
+	// write equal values (a sealed value, with its random nonce, never is).
+	// When lost, Prior is what is there. TTL > 0 limits the life of a value
+	// that won.
+	SetOnce Kind = iota + 1
+	// Get reads the register Key into Prior; Found tells whether it was there.
+	Get
+	// Set writes Value to Key whatever was there. TTL > 0 limits its life,
+	// TTL == 0 means no limit.
+	Set
+	// Delete removes Key. Found tells whether it was there (a repeat: false).
+	Delete
+	// Expire gives Key the life TTL from now on, in place of the one it had.
+	// A register's life starts when nothing depends on it any more: a claim's,
+	// when all its legs are final. Found tells whether Key was there.
+	Expire
+	// Persist takes away the limit on Key's life. Found tells whether Key was
+	// there.
+	Persist
+	// QueueAdd puts Member into Queue at Score, unless it is in there already.
+	// Won tells whether it was added (a repeat: false). A member with a group
+	// is only due once it is the oldest of its group.
+	QueueAdd
+	// QueueRemove takes Member out of Queue. Found tells whether it was in
+	// there (a repeat: false). When the oldest member of a group goes, the
+	// next becomes due at Score.
+	QueueRemove
+	// QueueMove changes Member's score in Queue from From to Score, if it is
+	// From. Won tells whether it did; it is how a worker takes a lease (Score =
+	// now + lease) and gives it back (Score = the next try). A repeat after a
+	// lost reply reports false: the lease is then nobody's, and runs out.
+	QueueMove
+)
+
+// Queue names an index.
+type Queue uint8
+
+// The queues.
+const (
+	// Due holds legs that are to be sent, by the time from which they may be
+	// (one index per destination; the member says which).
+	Due Queue = iota + 1
+	// Dead holds legs that were given up, by the time at which they were.
+	Dead
+	// Doubt holds every claim that has no outcome yet, by the time of the
+	// claim. One whose chain is dead or whose outcome is unknown is in doubt;
+	// the others are in flight.
+	Doubt
+	// ChainList holds the chains that exist, by start time. A Committer
+	// registers its own.
+	ChainList
+)
+
+// Waiting is the score of a member of Due that is not the oldest of its
+// group, so that no worker takes it.
+const Waiting int64 = 1 << 52
+
+// Command is one thing to be done to the store, and its result. The zero
+// value is not valid. Times are Unix milliseconds.
+//
+// Key, Member and Value are borrowed until the command is acknowledged or has
+// failed for good; see Committer.Commit for what that means after an error.
+// Prior is the caller's own.
+type Command struct {
+	Kind  Kind
+	Queue Queue // of the queue kinds
+
+	Key    string        // of the register kinds
+	Member string        // of the queue kinds: see Member.String and DoubtMember
+	Value  []byte        // of SetOnce and Set
+	TTL    time.Duration // of SetOnce, Set, Expire; at least one millisecond, or 0 where that is allowed
+	Score  int64         // of the queue kinds; 0 <= Score <= Waiting
+	From   int64         // of QueueMove
+
+	// Results, valid once the command was acknowledged.
+	Won   bool
+	Found bool
+	Prior []byte
+	// Err is why the store refused this very command for good (a key that
+	// holds another type, say). Commit returns it as well. It never holds a
+	// value.
+	Err error
+}
+
+// reset clears the results before a command is sent (again).
+func (c *Command) reset() {
+	c.Won, c.Found, c.Prior, c.Err = false, false, nil, nil
+}
+
+// valid reports what is wrong with a command before it is sent.
+func (c *Command) valid() error {
+	switch c.Kind {
+	case SetOnce, Set, Get, Delete, Expire, Persist:
+		if c.Key == "" {
+			return errNoKey
+		}
+		if c.TTL < 0 || c.TTL%time.Millisecond != 0 || (c.Kind == Expire && c.TTL == 0) {
+			return errTTL
+		}
+	case QueueAdd, QueueRemove, QueueMove:
+		if c.Queue < Due || c.Queue > ChainList || c.Member == "" {
+			return errNoMember
+		}
+		if c.Score < 0 || c.Score > Waiting || c.From < 0 || c.From > Waiting {
+			return errScore
+		}
+		if c.Queue == Due {
+			if _, err := ParseMember(c.Member); err != nil {
+				return err
+			}
+		}
+	default:
+		return errKind
+	}
+	return nil
+}

@@ -1,0 +1,38 @@
+// Package store keeps a proxy's state: the chained log, write-once registers
+// and the queues that index them. It knows two kinds of store, Redis and one
+// embedded file, behind one Driver, and one Committer that writes to either.
+// It never sees a key or a plain value: what is secret is sealed before it
+// gets here, with the name of its register as associated data.
+//
+// # Layout
+//
+// The names are the same in both kinds of store. Braces hold the hash tag
+// that keeps what belongs together in one slot of a Redis Cluster; nothing
+// here needs a transaction across two tags.
+//
+//	chains              the chains that exist, by start time
+//	{chain}:log         the log: one record per sequence number, from 1
+//	{chain}:alive       the head; gone 15 s after its process stopped
+//	{r.K}:c.A           claim of attempt A (from 1) at idempotency key K
+//	{r.K}:u.A           unknown: why the outcome is in doubt
+//	{r.K}:o.A           outcome
+//	{r.K}:d.A.N         delivery of leg N
+//	{r.K}:b.A.N         large body of leg N
+//	t:S:H               a known token of scope S
+//	s:H                 a subject's random id
+//	m:NAME              what there is once per store
+//	{q.L}:due.DEST      legs due at DEST, by time; L is a lane
+//	{q.L}:dead          legs given up
+//	{q.L}:doubt         claims without an outcome
+//	{q.L}:g.GROUP       the legs of one ordered group, in release order
+//	{q.L}:dests         destinations that ever had a queue in this lane
+//
+// # What makes it safe
+//
+// Every command may be sent again: a log record has an explicit sequence
+// number and is compared by its hash when it is there already, a register is
+// written once and the same value written again counts as won, and a queue is
+// only an index, which workers never trust and Rebuild restores from the
+// registers. So a batch whose reply was lost is sent again byte for byte, and
+// a request acts only when all its commands are acknowledged.
+package store

@@ -1,0 +1,183 @@
+package store
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+)
+
+// ClaimKey names the claim register of attempt a (from 1) at idempotency key
+// k, which is letters.
+func ClaimKey(k string, a int) string { return register(k, 'c', a) }
+
+// UnknownKey names the register that says why the outcome of attempt a is
+// not known.
+func UnknownKey(k string, a int) string { return register(k, 'u', a) }
+
+// OutcomeKey names the outcome register of attempt a.
+func OutcomeKey(k string, a int) string { return register(k, 'o', a) }
+
+// DeliveryKey names the register that says how leg n of attempt a ended.
+func DeliveryKey(k string, a, n int) string {
+	return register(k, 'd', a) + "." + strconv.Itoa(n)
+}
+
+// BodyKey names the register of the large body of leg n of attempt a.
+func BodyKey(k string, a, n int) string {
+	return register(k, 'b', a) + "." + strconv.Itoa(n)
+}
+
+// TokenKey names the known-token entry of a token in a scope; h is the keyed
+// hash of the token, in letters. Each has a slot of its own, so that they
+// spread over a Cluster.
+func TokenKey(scope, h string) string { return "t:" + scope + ":" + h }
+
+// SubjectKey names the register of a subject's random id; h is letters.
+func SubjectKey(h string) string { return "s:" + h }
+
+// MetaKey names a register of which there is one per store.
+func MetaKey(name string) string { return "m:" + name }
+
+// AliveKey names the register that a chain's process renews while it lives.
+func AliveKey(chain string) string { return "{" + chain + "}:alive" }
+
+// logKey names the stream of a chain.
+func logKey(chain string) string { return "{" + chain + "}:log" }
+
+func register(k string, sort byte, a int) string {
+	b := make([]byte, 0, len(k)+16)
+	b = append(b, "{r."...)
+	b = append(b, k...)
+	b = append(b, '}', ':', sort, '.')
+	b = strconv.AppendInt(b, int64(a), 10)
+	return string(b)
+}
+
+// parseClaimKey is the inverse of ClaimKey.
+func parseClaimKey(key string) (Ref, bool) {
+	rest, ok := strings.CutPrefix(key, "{r.")
+	if !ok {
+		return Ref{}, false
+	}
+	k, attempt, ok := strings.Cut(rest, "}:c.")
+	if !ok || k == "" {
+		return Ref{}, false
+	}
+	a, err := strconv.Atoi(attempt)
+	if err != nil || a < 1 {
+		return Ref{}, false
+	}
+	return Ref{K: k, A: a}, true
+}
+
+// Ref names a claim: attempt A at idempotency key K.
+type Ref struct {
+	K string
+	A int
+}
+
+// DoubtMember names a claim in the queue Doubt.
+func DoubtMember(k string, a int) string { return k + "|" + strconv.Itoa(a) }
+
+// ParseDoubt is the inverse of DoubtMember.
+func ParseDoubt(member string) (Ref, error) {
+	k, attempt, ok := strings.Cut(member, "|")
+	a, err := strconv.Atoi(attempt)
+	if !ok || k == "" || err != nil || a < 1 {
+		return Ref{}, errMember
+	}
+	return Ref{K: k, A: a}, nil
+}
+
+// Member names a leg in the queues Due and Dead: leg N of attempt A at key K,
+// for the destination Dest. Legs of one destination with the same Group
+// (letters; empty: none) are sent one after another, in the order in which
+// they reached the store.
+type Member struct {
+	Dest  string
+	K     string
+	A, N  int
+	Group string
+}
+
+// String gives the member as the queues hold it: dest|K|A|N, and @group.
+func (m Member) String() string {
+	b := make([]byte, 0, len(m.Dest)+len(m.K)+len(m.Group)+16)
+	b = append(b, m.Dest...)
+	b = append(b, '|')
+	b = append(b, m.K...)
+	b = append(b, '|')
+	b = strconv.AppendInt(b, int64(m.A), 10)
+	b = append(b, '|')
+	b = strconv.AppendInt(b, int64(m.N), 10)
+	if m.Group != "" {
+		b = append(b, '@')
+		b = append(b, m.Group...)
+	}
+	return string(b)
+}
+
+// ParseMember is the inverse of Member.String.
+func ParseMember(s string) (Member, error) {
+	var m Member
+	rest, n, ok := cutLast(s, '|')
+	if !ok {
+		return m, errMember
+	}
+	n, group, grouped := strings.Cut(n, "@")
+	rest, a, ok := cutLast(rest, '|')
+	if !ok || (grouped && group == "") {
+		return m, errMember
+	}
+	dest, k, ok := cutLast(rest, '|')
+	if !ok || dest == "" || k == "" {
+		return m, errMember
+	}
+	var errA, errN error
+	m.A, errA = strconv.Atoi(a)
+	m.N, errN = strconv.Atoi(n)
+	if errA != nil || errN != nil || m.A < 1 || m.N < 0 {
+		return m, errMember
+	}
+	m.Dest, m.K, m.Group = dest, k, group
+	return m, nil
+}
+
+// groupOf names the ordered group of a member, which no other destination
+// shares; empty when it has none.
+func groupOf(member string) string {
+	at := strings.LastIndexByte(member, '@')
+	if at < strings.LastIndexByte(member, '|') {
+		return ""
+	}
+	return destOf(member) + "@" + member[at+1:]
+}
+
+// destOf gives the destination of a member of Due or Dead.
+func destOf(member string) string {
+	end := len(member)
+	for range 3 {
+		end = strings.LastIndexByte(member[:end], '|')
+		if end < 0 {
+			return ""
+		}
+	}
+	return member[:end]
+}
+
+func cutLast(s string, sep byte) (before, after string, ok bool) {
+	i := strings.LastIndexByte(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+var (
+	errKind     = errors.New("store: command of no known kind")
+	errNoKey    = errors.New("store: command without a key")
+	errNoMember = errors.New("store: queue command without a queue or a member")
+	errTTL      = errors.New("store: time to live is negative, missing or not whole milliseconds")
+	errScore    = errors.New("store: score out of range")
+	errMember   = errors.New("store: malformed queue member")
+)
