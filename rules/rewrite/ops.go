@@ -1,0 +1,75 @@
+package rewrite
+
+import (
+	"context"
+
+	"chaperone/rules"
+)
+
+// OpKind says what a TokenOp asks for.
+type OpKind uint8
+
+// The kinds of token operation.
+const (
+	// Mint asks for a token of Raw.
+	Mint OpKind = iota
+	// Reveal asks for the value behind the token in Raw.
+	Reveal
+	// Known asks whether the token in Raw, which stays as it is, is one of
+	// ours: a forged one refuses the request.
+	Known
+	// Alias asks for the pseudonym of Raw at Destination.
+	Alias
+)
+
+// String returns the kind's name, in lower case.
+func (k OpKind) String() string {
+	switch k {
+	case Mint:
+		return "mint"
+	case Reveal:
+		return "reveal"
+	case Known:
+		return "known"
+	case Alias:
+		return "alias"
+	}
+	return "unknown"
+}
+
+// TokenOp is one thing that a message asks of the vault. Equal operations of a
+// message are one operation.
+type TokenOp struct {
+	Kind   OpKind
+	Format rules.TokenFormat // pan, sealed; alias for the kind Alias
+	Label  rules.LabelID     // under which it is sealed; NoLabel for an alias by unlink
+	// Destination is the index of the destination whose alias it is; -1 for
+	// the other kinds.
+	Destination int
+	// Raw is borrowed from the Message and valid until its Reset. Mint of
+	// format pan: the card's digits. Mint of format sealed: the value's raw
+	// JSON literal, or with Fragment the decoded text of a part of a string.
+	// Reveal and Known: the token's text. Alias: the decoded text of a
+	// string, the literal of any other value.
+	Raw []byte
+	// Fragment says that the plaintext is text and no JSON literal. It is set
+	// by the engine for Mint; a Reveal's resolver sets it to what the token
+	// says.
+	Fragment bool
+	// Result is set by the Resolver, which owns it until the Message is
+	// reset. Mint: digits, or letters of a sealed token or alias. Reveal:
+	// digits, a JSON literal, or with Fragment text.
+	Result []byte
+	// Unknown is set by the Resolver where Reveal or Known failed: rendering
+	// a view that holds the operation is refused with token_unknown.
+	Unknown bool
+}
+
+// Resolver carries out the token operations of one message.
+type Resolver interface {
+	// Resolve sets Result of every operation, or Unknown. An operation that
+	// has a Result already is left alone. The error says that the vault or
+	// its index could not be asked; no view of the message may be rendered
+	// then.
+	Resolve(ctx context.Context, ops []TokenOp) error
+}
