@@ -1,9 +1,13 @@
 package main
 
 import (
+	"fmt"
+	"net"
 	"time"
 
 	"chaperone/rules"
+
+	"github.com/spf13/cobra"
 )
 
 // config is chaperone.yaml: where the policy, the state and the keys are, and
@@ -23,12 +27,13 @@ type config struct {
 }
 
 type listenConfig struct {
-	address string
-	hosts   []string   // accepted in Host besides the address itself
-	tls     *tlsConfig // nil: plain HTTP
+	address  string
+	position rules.Position // of the address
+	hosts    []string       // accepted in Host besides the address itself
+	tls      *tlsConfig     // nil: plain HTTP
 }
 
-type tlsConfig struct{ cert, key, clientCA string }
+type tlsConfig struct{ cert, key string }
 
 type adminConfig struct {
 	address string
@@ -80,9 +85,38 @@ type logConfig struct {
 	json  bool
 }
 
-// diagnosticsError turns diagnostics, which the caller has printed, into the
-// error of a verb that cannot go on.
-func diagnosticsError(ds rules.Diagnostics, file string) error {
+// loopback reports whether an address can be reached from this machine alone.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// openConfig loads a configuration for a verb that needs one. Diagnostics are
+// printed; with a mistake among them there is no configuration.
+func (a *app) openConfig(file string) (*config, error) {
+	cfg, ds := loadConfig(file)
+	writeDiagnostics(a.err, ds)
+	if ds.HasErrors() {
+		return nil, configError(ds, file)
+	}
+	return cfg, nil
+}
+
+// configError is the error of a verb that cannot go on after diagnostics that
+// have been printed.
+func configError(ds rules.Diagnostics, file string) error {
 	errors, _ := count(ds)
-	return failed("`chaperone check "+file+"` says the same, and starts nothing", "%s in the configuration", plural(errors, "mistake"))
+	return failed(fmt.Sprintf("`chaperone check %s` says the same, and starts nothing", file),
+		"%s in the configuration", plural(errors, "mistake"))
+}
+
+// configFlag gives a verb its --config.
+func configFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "config", "c", "chaperone.yaml", "the configuration `FILE`")
+	// MarkFlagFilename fails only for a flag that is not there.
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 }

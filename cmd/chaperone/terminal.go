@@ -124,15 +124,25 @@ type block struct {
 // minColumn is the narrowest column in which a JSON body can still be read.
 const minColumn = 34
 
-// writeBlocks shows blocks side by side, as many in a row as fit with at least
-// minColumn characters each; on a narrow terminal that is one below the other.
+// blockGap is the space between two blocks of a row.
+const blockGap = 2
+
+// columnWidth is the width of each of n blocks: as many stand side by side as
+// fit with minColumn characters each, on a narrow terminal one.
+func columnWidth(n, width int) int {
+	perRow := max(1, min(n, (width+blockGap)/(minColumn+blockGap)))
+	return (width+blockGap)/perRow - blockGap
+}
+
+// writeBlocks shows blocks side by side, on a narrow terminal one below the
+// other.
 func writeBlocks(w *strings.Builder, p palette, blocks []block, width int) {
-	const gap = 2
-	perRow := max(1, min(len(blocks), (width+gap)/(minColumn+gap)))
+	column := columnWidth(len(blocks), width)
+	perRow := (width + blockGap) / (column + blockGap)
 	for len(blocks) > 0 {
 		row := blocks[:min(perRow, len(blocks))]
 		blocks = blocks[len(row):]
-		writeRow(w, p, row, (width+gap)/perRow-gap)
+		writeRow(w, p, row, column)
 	}
 }
 

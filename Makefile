@@ -1,0 +1,53 @@
+# Chaperone's make targets. All work on a fresh Debian with Go and nothing else;
+# what a target needs besides, it fetches into $(CACHE), or by apt when root.
+
+SHELL      := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+GO          ?= go
+STATICCHECK ?= v0.8.2
+CACHE       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaperone
+TOOLS       := $(CACHE)/tools-staticcheck-$(STATICCHECK)
+# One package at a time starts servers and holds the processors: two at once
+# only fight for them on a small machine.
+PARALLEL    ?= 2
+TIMEOUT     ?= 20m
+PACKAGES    ?= ./...
+
+.PHONY: help run build test lint bench clean test-tools vault-server
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+run: ## Show a sale on its way through the proxy, and stay up
+	@$(GO) run ./cmd/chaperone demo
+
+build: ## Build bin/chaperone, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/chaperone ./cmd/chaperone
+
+test: test-tools vault-server ## Run every test, with real Redis and Vault
+	$(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(PACKAGES)
+
+lint: $(TOOLS)/staticcheck ## Check format, vet and staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go' | grep -v '/testdata/' || true)); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt'd:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(TOOLS)/staticcheck ./...
+
+bench: test-tools ## Measure the proxy beside raw forwarding
+	$(GO) run ./bench
+
+clean: ## Remove what build left
+	rm -rf bin dist
+
+# The servers that tests start. Debian's own units are not wanted: each test
+# starts a private server in a folder of its own.
+test-tools:
+	@.ci/test-tools
+
+vault-server:
+	@vault/keys/vaulttest/build.sh
+
+$(TOOLS)/staticcheck:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK)
