@@ -1,0 +1,178 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"chaperone/audit"
+	"chaperone/proxy/admin/control"
+)
+
+func (c *Control) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+control.PathStatus, c.status)
+	mux.HandleFunc("GET "+control.PathLogTail, c.logTail)
+	mux.HandleFunc("GET "+control.PathLogVerify, c.logVerify)
+	mux.HandleFunc("GET "+control.PathOutbox, c.outbox)
+	mux.HandleFunc("GET "+control.PathDoubts, c.doubts)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusNotFound, "no such path: the proxy and the command line are of different versions")
+	})
+	return mux
+}
+
+// maxTail bounds what one call may read from the end of the log.
+const maxTail = 100_000
+
+func (c *Control) status(w http.ResponseWriter, r *http.Request) {
+	writeJSON(w, http.StatusOK, c.options.Status(r.Context()))
+}
+
+func (c *Control) logTail(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	n, err := strconv.Atoi(q.Get("n"))
+	if err != nil || n < 0 || n > maxTail {
+		refuse(w, http.StatusBadRequest, "n is a number from 0 to "+strconv.Itoa(maxTail))
+		return
+	}
+	follow, err := strconv.ParseBool(q.Get("follow"))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "follow is true or false")
+		return
+	}
+	action := audit.ActionLogTail
+	if follow {
+		action = audit.ActionLogFollow
+	}
+	if !c.recorded(w, r, action) {
+		return
+	}
+	c.stream(w, r, func(s *stream) error {
+		return c.options.Log.Tail(r.Context(), audit.TailOptions{Last: n, Follow: follow}, func(l audit.Line) error {
+			return s.item(logLine(l))
+		})
+	})
+}
+
+// logLine puts a line of the log into the words of the socket.
+func logLine(l audit.Line) control.LogLine {
+	line := control.LogLine{Chain: l.Chain, Seq: l.Seq, Fault: string(l.Fault)}
+	if l.Fault == "" {
+		line.Entry = l.Entry.Append(nil)
+	}
+	return line
+}
+
+func (c *Control) logVerify(w http.ResponseWriter, r *http.Request) {
+	if !c.recorded(w, r, audit.ActionLogVerify) {
+		return
+	}
+	report, err := c.options.Log.Verify(r.Context())
+	if err != nil {
+		c.options.Logger.Warn("log verify", "error", err)
+		refuse(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	writeJSON(w, http.StatusOK, report)
+}
+
+func (c *Control) outbox(w http.ResponseWriter, r *http.Request) {
+	state := control.LegState(r.URL.Query().Get("state"))
+	if state != "" && !slices.Contains(control.LegStates(), state) {
+		refuse(w, http.StatusBadRequest, "no such state of a leg")
+		return
+	}
+	if !c.recorded(w, r, audit.ActionOutboxList) {
+		return
+	}
+	c.stream(w, r, func(s *stream) error {
+		return c.options.Outbox.Legs(r.Context(), state, func(l control.Leg) error { return s.item(l) })
+	})
+}
+
+func (c *Control) doubts(w http.ResponseWriter, r *http.Request) {
+	if !c.recorded(w, r, audit.ActionOutboxDoubts) {
+		return
+	}
+	c.stream(w, r, func(s *stream) error {
+		return c.options.Outbox.Doubts(r.Context(), func(d control.Doubt) error { return s.item(d) })
+	})
+}
+
+// recorded puts on record who reads what, before a byte of it is given out.
+// Without the record there is no answer (45 CFR 164.312(b), PCI DSS 10.2.1.3).
+func (c *Control) recorded(w http.ResponseWriter, r *http.Request, action audit.Action) bool {
+	e := audit.Entry{
+		Time:   time.Now(),
+		Kind:   audit.KindLogRead,
+		Action: action,
+		Caller: audit.Name(peerName(r.Context())),
+		Result: audit.ResultOK,
+	}
+	if err := c.options.Record.Record(r.Context(), &e); err != nil {
+		c.options.Logger.Warn("reading refused: it cannot be put on record", "action", action.String(), "error", err)
+		refuse(w, http.StatusServiceUnavailable, "the store does not take the record of this reading, so there is nothing to read")
+		return false
+	}
+	return true
+}
+
+func refuse(w http.ResponseWriter, status int, why string) {
+	writeJSON(w, status, control.Message{Error: why})
+}
+
+// stream writes NDJSON, one item at a time.
+type stream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	encoder *json.Encoder
+}
+
+// lineTime is how long a reader may take over one line before it is given up.
+const lineTime = 30 * time.Second
+
+// stream sends what items yields, and an end that says whether that was all.
+func (c *Control) stream(w http.ResponseWriter, r *http.Request, items func(*stream) error) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	s := &stream{w: w, control: http.NewResponseController(w), encoder: json.NewEncoder(w)}
+	// So that a follower of a quiet log sees that it is connected.
+	_ = s.control.Flush()
+	err := items(s)
+	switch {
+	case err == nil:
+		_ = s.send(control.Message{End: true})
+	case errors.Is(err, errReaderGone), errors.Is(err, context.Canceled):
+		// Nobody is left to be told.
+	default:
+		c.options.Logger.Warn("control socket", "path", r.URL.Path, "error", err)
+		_ = s.send(control.Message{Error: err.Error()})
+	}
+}
+
+var errReaderGone = errors.New("admin: the reader went away")
+
+func (s *stream) item(v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return s.send(control.Message{Item: text})
+}
+
+func (s *stream) send(m control.Message) error {
+	if err := s.control.SetWriteDeadline(time.Now().Add(lineTime)); err != nil {
+		return errReaderGone
+	}
+	if err := s.encoder.Encode(m); err != nil {
+		return errReaderGone
+	}
+	if err := s.control.Flush(); err != nil {
+		return errReaderGone
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package admin
+
+import (
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"chaperone/audit"
+	"chaperone/rules"
+)
+
+// Build says which program this is.
+type Build struct{ Version, Revision string }
+
+// Metrics is all that a Chaperone process measures, in a registry of its own.
+// Every label value comes from the plan or from a table of the code: nothing
+// that a client sends can add a series. Safe for concurrent use.
+type Metrics struct {
+	registry *prometheus.Registry
+	state    stateCollector
+
+	// By route, and the like: resolved per plan, see PlanMetrics.
+	requests      *prometheus.CounterVec
+	outcomes      *prometheus.CounterVec
+	decisions     *prometheus.CounterVec
+	legs          *prometheus.CounterVec
+	egressBlocked *prometheus.CounterVec
+	minted        *prometheus.CounterVec
+	revealed      *prometheus.CounterVec
+	unknown       *prometheus.CounterVec
+	whole         *prometheus.HistogramVec
+	proxy         *prometheus.HistogramVec
+	upstream      *prometheus.HistogramVec
+	bodyIn        *prometheus.HistogramVec
+	bodyOut       *prometheus.HistogramVec
+
+	agreements *prometheus.GaugeVec
+	planInfo   *prometheus.GaugeVec
+	planLoaded prometheus.Gauge
+	inFlight   prometheus.Gauge
+	append     prometheus.Histogram
+
+	mu sync.Mutex // Use
+}
+
+// The buckets. The proxy's own share of a request is tens of microseconds,
+// an upstream's share milliseconds to its timeout, a body hundreds of bytes to
+// its limit.
+var (
+	proxyBuckets    = []float64{25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1, 5}
+	upstreamBuckets = []float64{1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10, 15, 30}
+	appendBuckets   = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1, 5}
+	bodyBuckets     = prometheus.ExponentialBuckets(256, 4, 8) // 256 B … 4 MiB
+)
+
+// NewMetrics returns the metrics of a process. They say nothing of routes and
+// destinations before Use.
+func NewMetrics(b Build) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.register()
+	info := m.gauge("build_info", "The program: its version, revision and Go version; always 1.", "version", "revision", "goversion")
+	info.WithLabelValues(b.Version, b.Revision, runtime.Version()).Set(1)
+	m.registry.MustRegister(
+		&m.state,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+const namespace = "chaperone"
+
+func (m *Metrics) register() {
+	m.requests = m.counter("requests_total", "Requests answered, by route, class of the status code and reason of a refusal or fault (none: all went well).", "route", "code", "reason")
+	m.outcomes = m.counter("outcomes_total", "Outcomes of primary legs: released, cancelled, void, unknown.", "route", "outcome")
+	m.decisions = m.counter("decisions_total", "Labelled values and items decided, by label and by the form in which they went on.", "label", "form")
+	m.legs = m.counter("leg_results_total", "Downstream calls and their ends, by destination.", "destination", "result")
+	m.egressBlocked = m.counter("egress_blocked_total", "Messages that the last check before sending refused, because they held a card number that the destination may not see. Its objective is zero.", "destination")
+	m.minted = m.counter("tokens_minted_total", "Tokens made, by label.", "label")
+	m.revealed = m.counter("tokens_revealed_total", "Tokens turned back into values, by label.", "label")
+	m.unknown = m.counter("tokens_unknown_total", "Tokens that could not be revealed: forged, mistyped, revoked or of another scope.", "label")
+
+	m.whole = m.histogram("request_duration_seconds", "From the head of a request to the end of its answer.", proxyAndUpstream(), "route")
+	m.proxy = m.histogram("request_proxy_duration_seconds", "The proxy's own share of request_duration_seconds: all of it but the wait for the primary and sync legs.", proxyBuckets, "route")
+	m.upstream = m.histogram("upstream_duration_seconds", "From the first byte to a destination to the last byte of its answer.", upstreamBuckets, "destination")
+	m.bodyIn = m.histogram("request_body_bytes", "Sizes of request bodies.", bodyBuckets, "route")
+	m.bodyOut = m.histogram("response_body_bytes", "Sizes of the bodies of answers.", bodyBuckets, "route")
+
+	m.agreements = m.gauge("agreement_expiry_timestamp_seconds", "When the agreement with a destination lapses.", "destination", "kind")
+	m.planInfo = m.gauge("plan_info", "The policy in force, by its hash; always 1.", "hash")
+	m.planLoaded = m.gauge("plan_loaded_timestamp_seconds", "When the policy in force was loaded.").WithLabelValues()
+	m.inFlight = m.gauge("requests_in_flight", "Requests being worked on.").WithLabelValues()
+	h := m.histogram("store_append_duration_seconds", "From the hand-over of a batch to the store to its acknowledgement.", appendBuckets)
+	m.append = h.WithLabelValues().(prometheus.Histogram)
+}
+
+// proxyAndUpstream is the union of the two scales: a refused request takes
+// microseconds, a forwarded one as long as its primary.
+func proxyAndUpstream() []float64 {
+	return []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10, 15, 30}
+}
+
+func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	m.registry.MustRegister(v)
+	return v
+}
+
+func (m *Metrics) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	m.registry.MustRegister(v)
+	return v
+}
+
+func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
+	m.registry.MustRegister(v)
+	return v
+}
+
+// Use makes a plan the one in force and returns its metrics. Requests that
+// still hold the plan before it go on with theirs.
+func (m *Metrics) Use(p *rules.Plan, loaded time.Time) *PlanMetrics {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.planInfo.Reset()
+	m.planInfo.WithLabelValues(p.Hash).Set(1)
+	m.planLoaded.Set(float64(loaded.Unix()))
+	m.agreements.Reset()
+	for i := range p.Destinations {
+		d := &p.Destinations[i]
+		if d.Agreement != nil {
+			m.agreements.WithLabelValues(d.Name, d.Agreement.Kind).Set(float64(d.Agreement.Expires.Unix()))
+		}
+	}
+	m.state.setDestinations(p)
+	return newPlanMetrics(m, p)
+}
+
+// Begin counts a request as in flight until End.
+func (m *Metrics) Begin() { m.inFlight.Inc() }
+
+// End ends what Begin began.
+func (m *Metrics) End() { m.inFlight.Dec() }
+
+// Append records how long the store took to acknowledge a batch.
+func (m *Metrics) Append(took time.Duration) { m.append.Observe(took.Seconds()) }
+
+// SetState gives the function that is asked, at each scrape and at most once a
+// second, how the parts of the process are. Call it before Handler is served.
+func (m *Metrics) SetState(f StateFunc) { m.state.set(f) }
+
+// Handler serves the metrics to Prometheus.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, EnableOpenMetrics: true})
+}
+
+// outcomeResults are the results that an outcome can have, in the order of their
+// slots.
+var outcomeResults = [...]audit.Result{audit.ResultReleased, audit.ResultCancelled, audit.ResultVoid, audit.ResultUnknown}

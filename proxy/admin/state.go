@@ -1,0 +1,207 @@
+package admin
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"chaperone/rules"
+)
+
+// State is how the parts of a process are, as a scrape sees them.
+type State struct {
+	Ready    bool
+	Draining bool
+
+	StoreUp   bool
+	StoreKind string // redis or file
+	StoreSafe bool   // its settings keep the promises (AOF, noeviction, fsync)
+	Replicas  int    // Redis replicas in step; 0 for a file
+	Pending   int    // units that wait for the committer
+	Journal   int    // units on local disk that the store has not acknowledged
+
+	LogSeq         uint64    // of the last acknowledged entry
+	CheckpointSeq  uint64    // of the last signed checkpoint
+	CheckpointTime time.Time // zero: there is none yet
+
+	KeyringKind string // local or vault
+	VaultUp     bool   // meaningful where KeyringKind is vault
+	VaultSealed bool
+
+	Queues      []QueueState // one for each destination with queued legs
+	Doubts      int          // sales in doubt
+	OldestDoubt time.Duration
+}
+
+// QueueState is what waits for one destination.
+type QueueState struct {
+	Destination string // one that the plan does not know counts as other
+	Depth       int    // legs that are due, or will be
+	Oldest      time.Duration
+	Dead        int
+	Parked      int
+}
+
+// StateFunc returns the state. It returns what it has when ctx ends, and
+// leaves the lists of what it could not learn empty.
+type StateFunc func(ctx context.Context) State
+
+// stateCollector asks for the state when Prometheus scrapes.
+type stateCollector struct {
+	mu           sync.Mutex
+	ask          StateFunc
+	destinations map[string]bool
+	last         State
+	asked        time.Time
+}
+
+const (
+	stateTimeout = 2 * time.Second
+	stateMaxAge  = time.Second // several scrapers at once cost the store one look
+)
+
+func (c *stateCollector) set(f StateFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ask, c.asked = f, time.Time{}
+}
+
+func (c *stateCollector) setDestinations(p *rules.Plan) {
+	known := make(map[string]bool, len(p.Destinations))
+	for i := range p.Destinations {
+		known[p.Destinations[i].Name] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.destinations = known
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
+}
+
+var (
+	descReady          = desc("ready", "Whether the proxy takes requests.")
+	descDraining       = desc("draining", "Whether the proxy is shutting down and finishes what it has.")
+	descStoreUp        = desc("store_up", "Whether the store acknowledges writes.")
+	descStoreInfo      = desc("store_info", "The kind of store; always 1.", "kind")
+	descStoreSafe      = desc("store_settings_safe", "Whether the store's settings keep what Chaperone promises.")
+	descReplicas       = desc("store_replicas", "Replicas of the store that are in step.")
+	descPending        = desc("store_pending_units", "Units of work that wait for the store to acknowledge them.")
+	descJournal        = desc("store_journal_units", "Units of work kept on local disk until the store is back.")
+	descLogSeq         = desc("log_sequence", "Sequence number of the last acknowledged entry of this process's log.")
+	descCheckpointSeq  = desc("log_checkpoint_sequence", "Sequence number up to which a signed checkpoint vouches for the log.")
+	descCheckpointTime = desc("log_checkpoint_timestamp_seconds", "When the last checkpoint was signed.")
+	descKeyring        = desc("keyring_info", "What wraps the keyring; always 1.", "kind")
+	descVaultUp        = desc("vault_up", "Whether Vault answers.")
+	descVaultSealed    = desc("vault_sealed", "Whether Vault is sealed.")
+	descDepth          = desc("queue_depth", "Legs that wait to be delivered.", "destination")
+	descOldest         = desc("queue_oldest_age_seconds", "Age of the leg that waits longest.", "destination")
+	descDead           = desc("dead_letters", "Legs that were given up and wait for an operator.", "destination")
+	descParked         = desc("parked_legs", "Legs that the policy does not allow now.", "destination")
+	descDoubts         = desc("doubts", "Sales whose primary may or may not have charged.")
+	descOldestDoubt    = desc("doubt_oldest_age_seconds", "Age of the oldest sale in doubt.")
+)
+
+// Describe is that of prometheus.Collector.
+func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descReady, descDraining, descStoreUp, descStoreInfo, descStoreSafe, descReplicas, descPending, descJournal,
+		descLogSeq, descCheckpointSeq, descCheckpointTime, descKeyring, descVaultUp, descVaultSealed,
+		descDepth, descOldest, descDead, descParked, descDoubts, descOldestDoubt,
+	} {
+		ch <- d
+	}
+}
+
+// Collect is that of prometheus.Collector.
+func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
+	s, destinations, ok := c.state()
+	if !ok {
+		return
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(descReady, truth(s.Ready))
+	gauge(descDraining, truth(s.Draining))
+	gauge(descStoreUp, truth(s.StoreUp))
+	gauge(descStoreInfo, 1, oneOf(s.StoreKind, "redis", "file"))
+	gauge(descStoreSafe, truth(s.StoreSafe))
+	gauge(descReplicas, float64(s.Replicas))
+	gauge(descPending, float64(s.Pending))
+	gauge(descJournal, float64(s.Journal))
+	gauge(descLogSeq, float64(s.LogSeq))
+	gauge(descCheckpointSeq, float64(s.CheckpointSeq))
+	if !s.CheckpointTime.IsZero() {
+		gauge(descCheckpointTime, float64(s.CheckpointTime.UnixMilli())/1e3)
+	}
+	gauge(descKeyring, 1, oneOf(s.KeyringKind, "local", "vault"))
+	if s.KeyringKind == "vault" {
+		gauge(descVaultUp, truth(s.VaultUp))
+		gauge(descVaultSealed, truth(s.VaultSealed))
+	}
+	gauge(descDoubts, float64(s.Doubts))
+	gauge(descOldestDoubt, s.OldestDoubt.Seconds())
+	for name, q := range queues(s.Queues, destinations) {
+		gauge(descDepth, float64(q.Depth), name)
+		gauge(descOldest, q.Oldest.Seconds(), name)
+		gauge(descDead, float64(q.Dead), name)
+		gauge(descParked, float64(q.Parked), name)
+	}
+}
+
+// queues sums up the queues by label value: every destination of the plan,
+// and other for queues that an earlier plan has left.
+func queues(states []QueueState, destinations map[string]bool) map[string]QueueState {
+	sums := make(map[string]QueueState, len(destinations)+1)
+	for name := range destinations {
+		sums[name] = QueueState{}
+	}
+	for _, q := range states {
+		name := q.Destination
+		if !destinations[name] {
+			name = other
+		}
+		sum := sums[name]
+		sum.Depth += q.Depth
+		sum.Dead += q.Dead
+		sum.Parked += q.Parked
+		sum.Oldest = max(sum.Oldest, q.Oldest)
+		sums[name] = sum
+	}
+	return sums
+}
+
+func (c *stateCollector) state() (State, map[string]bool, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ask == nil {
+		return State{}, nil, false
+	}
+	if time.Since(c.asked) >= stateMaxAge {
+		ctx, cancel := context.WithTimeout(context.Background(), stateTimeout)
+		defer cancel()
+		c.last = c.ask(ctx)
+		c.asked = time.Now()
+	}
+	return c.last, c.destinations, true
+}
+
+func oneOf(v string, known ...string) string {
+	for _, k := range known {
+		if v == k {
+			return k
+		}
+	}
+	return other
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
