@@ -51,8 +51,10 @@ type redisConfig struct {
 	passwordFile string
 	tls          bool
 	caFile       string
-	sentinel     string // the master's name; empty: no Sentinel
 	cluster      bool
+
+	sentinel                               string // the master's name; empty: no Sentinel
+	sentinelUsername, sentinelPasswordFile string
 }
 
 // keysConfig says what wraps the keyring: Vault, or a local file.

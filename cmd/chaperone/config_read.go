@@ -97,6 +97,10 @@ func (r configReader) path(n yamlfile.Node) string {
 	if !ok {
 		return ""
 	}
+	return r.resolve(name)
+}
+
+func (r configReader) resolve(name string) string {
 	if filepath.IsAbs(name) {
 		return filepath.Clean(name)
 	}

@@ -30,7 +30,7 @@ func (r configReader) redis(n yamlfile.Node) *redisConfig {
 	c := &redisConfig{}
 	if addresses := m.Require("addresses", "list host:port of each server, as in [127.0.0.1:6379]"); addresses.Present() {
 		for _, item := range addresses.OneOrMore() {
-			if a := r.listedAddress(item); a != "" {
+			if a := r.redisAddress(item); a != "" {
 				c.addresses = append(c.addresses, a)
 			}
 		}
@@ -47,24 +47,32 @@ func (r configReader) redis(n yamlfile.Node) *redisConfig {
 	return c
 }
 
-// listedAddress reads host:port in a list. By YAML's own rules a colon without
-// a space after it is part of a text, but our parser makes a map of it inside
-// brackets: [127.0.0.1:6379]. What was written without a space is put together
-// again.
-func (r configReader) listedAddress(n yamlfile.Node) string {
-	if n.Kind() != yamlfile.Mapping {
-		return r.address(n)
-	}
-	entries := n.Map().Entries()
-	if len(entries) == 1 && entries[0].Value.Kind() == yamlfile.Scalar {
-		host, value := entries[0], entries[0].Value
-		if at := value.Position(); at.Line == host.At.Line && at.Column == host.At.Column+len(host.Key)+1 {
-			port, _ := value.Text()
-			return r.checkAddress(n, host.Key+":"+port)
+// redisAddress reads host:port, or unix:/path. By YAML's own rules a colon
+// without a space after it is part of a text, but our parser makes a map of it
+// inside brackets: [127.0.0.1:6379]. What was written without a space is put
+// together again.
+func (r configReader) redisAddress(n yamlfile.Node) string {
+	text := ""
+	if n.Kind() == yamlfile.Mapping {
+		entries := n.Map().Entries()
+		if len(entries) == 1 && entries[0].Value.Kind() == yamlfile.Scalar {
+			host, value := entries[0], entries[0].Value
+			if at := value.Position(); at.Line == host.At.Line && at.Column == host.At.Column+len(host.Key)+1 {
+				port, _ := value.Text()
+				text = host.Key + ":" + port
+			}
 		}
+		if text == "" {
+			n.Fail("bad_address", n.Name()+" is not host:port", "write it without a space, as in 127.0.0.1:6379")
+			return ""
+		}
+	} else if text, _ = n.Text(); text == "" {
+		return ""
 	}
-	n.Fail("bad_address", n.Name()+" is not host:port", "write it without a space, as in 127.0.0.1:6379")
-	return ""
+	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+		return "unix:" + r.resolve(path)
+	}
+	return r.checkAddress(n, text)
 }
 
 // redisTLS reads `tls: true`, or `tls: {ca_file: …}`.
@@ -89,6 +97,12 @@ func (r configReader) topology(m *yamlfile.Map, c *redisConfig) {
 	if sentinel.Present() {
 		sm := sentinel.Map()
 		c.sentinel, _ = sm.Require("master", "write the name under which Sentinel knows the master").Text()
+		if v := sm.Get("username"); v.Present() {
+			c.sentinelUsername, _ = v.Text()
+		}
+		if v := sm.Get("password_file"); v.Present() {
+			c.sentinelPasswordFile = r.path(v)
+		}
 		sm.Done()
 	}
 	cluster := m.Get("cluster")

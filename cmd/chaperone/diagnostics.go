@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"chaperone/rules"
@@ -30,10 +31,12 @@ func (s sources) line(file string, n int) (text string, ok bool) {
 	return strings.TrimRight(string(lines[n-1]), "\r"), true
 }
 
-// excerpts says which diagnostics are shown without their source line: those
-// about a secret, whose line may hold it.
-func excerpts(code string) bool {
-	return !strings.Contains(code, "key_sha256") && !strings.Contains(code, "secret")
+// secrets finds what should not have been written into a file, but was: it is
+// not shown again in an excerpt.
+var secrets = regexp.MustCompile(`(?i)((?:password|passphrase|secret|secret_id|api_key|authorization|key_sha256)["']?\s*[:=]\s*)[^\s,}]+|\b(?:hvs\.|chp_|sk_)[\w.-]+`)
+
+func excerpt(line string) string {
+	return secrets.ReplaceAllString(printable(strings.ReplaceAll(line, "\t", " ")), "${1}…")
 }
 
 // writeDiagnostics prints each one as file:line:column: message [code], with
@@ -53,10 +56,10 @@ func writeDiagnostic(b *strings.Builder, p palette, read sources, d rules.Diagno
 		message = p.yellow("warning:") + " " + message
 	}
 	fmt.Fprintf(b, "%s: %s %s\n", p.bold(d.Position.String()), message, p.dim("["+d.Code+"]"))
-	if text, ok := read.line(d.Position.File, d.Position.Line); ok && excerpts(d.Code) {
+	if text, ok := read.line(d.Position.File, d.Position.Line); ok {
 		number := fmt.Sprintf("%5d", d.Position.Line)
 		margin := strings.Repeat(" ", len(number))
-		fmt.Fprintf(b, "%s | %s\n", p.dim(number), printable(strings.ReplaceAll(text, "\t", " ")))
+		fmt.Fprintf(b, "%s | %s\n", p.dim(number), excerpt(text))
 		if d.Position.Column > 0 {
 			fmt.Fprintf(b, "%s | %s%s\n", margin, strings.Repeat(" ", d.Position.Column-1), p.red("^"))
 		}

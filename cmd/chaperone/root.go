@@ -86,16 +86,11 @@ type failure struct {
 func (f *failure) Error() string { return f.message }
 func (f *failure) Unwrap() error { return f.cause }
 
-// failed returns an error for exit code 1. The hint is one line, or empty; an
-// error among the args is what errors.Is and errors.As find.
+// failed returns an error for exit code 1, made as fmt.Errorf makes it. The
+// hint is one line, or empty.
 func failed(hint, format string, args ...any) error {
-	f := &failure{code: exitFailed, message: fmt.Sprintf(format, args...), hint: hint}
-	for _, arg := range args {
-		if err, ok := arg.(error); ok {
-			f.cause = err
-		}
-	}
-	return f
+	err := fmt.Errorf(format, args...)
+	return &failure{code: exitFailed, message: err.Error(), hint: hint, cause: errors.Unwrap(err)}
 }
 
 // findings is the error of a verb that worked, found something, and has
@@ -180,4 +175,15 @@ func (a *app) logger(level slog.Level, json bool) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(a.err, options))
 	}
 	return slog.New(slog.NewTextHandler(a.err, options))
+}
+
+func joined(list []string) string { return strings.Join(list, ", ") }
+
+func containsAny(s string, parts ...string) bool {
+	for _, p := range parts {
+		if strings.Contains(s, p) {
+			return true
+		}
+	}
+	return false
 }
