@@ -1,0 +1,309 @@
+package automaton
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+
+	"chaperone/rules"
+)
+
+func parse(t testing.TB, source string) rules.Path {
+	t.Helper()
+	p, err := rules.ParsePath(source)
+	if err != nil {
+		t.Fatalf("path %q: %v", source, err)
+	}
+	return p
+}
+
+// place is a value's way from the root: a member by name, or an element by
+// index where name is empty and element is set.
+type hop struct {
+	name    string
+	element bool
+	index   int
+}
+
+func (h hop) matches(s rules.Step) bool {
+	switch s.Kind {
+	case rules.StepMember:
+		return !h.element
+	case rules.StepElement:
+		return h.element
+	}
+	if h.element {
+		i, ok := s.Index()
+		return ok && i == h.index
+	}
+	return h.name == s.Name
+}
+
+// matchesPath is the slow model of a path pattern.
+func matchesPath(steps []rules.Step, place []hop) bool {
+	if len(steps) > 0 && steps[0].Kind == rules.StepDeep {
+		for i := range place {
+			if matchesPath(steps[1:], place[i:]) {
+				return true
+			}
+		}
+		return false
+	}
+	if len(steps) != len(place) {
+		return false
+	}
+	for i := range steps {
+		if !place[i].matches(steps[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// model is the slow reference of what a state says.
+type model struct {
+	keep, cut uint64
+	flags     uint8
+	labels    map[int]bool
+	slots     map[int]bool
+}
+
+func slowly(patterns []Pattern, labels []Label, place []hop) model {
+	m := model{labels: map[int]bool{}, slots: map[int]bool{}}
+	for depth := 0; depth <= len(place); depth++ {
+		best := map[int]int{} // family → depth of label
+		var here []int
+		for i := range patterns {
+			p := &patterns[i]
+			if !matchesPath(p.Path.Steps, place[:depth]) {
+				continue
+			}
+			m.keep |= p.Keep
+			m.cut |= p.Cut
+			m.flags |= p.Flags
+			if p.Slot != None && depth == len(place) {
+				m.slots[p.Slot] = true
+			}
+			if p.Label != None {
+				here = append(here, p.Label)
+				if d, ok := best[labels[p.Label].Family]; !ok || labels[p.Label].Depth > d {
+					best[labels[p.Label].Family] = labels[p.Label].Depth
+				}
+			}
+		}
+		for l := range m.labels {
+			if _, replaced := best[labels[l].Family]; replaced {
+				delete(m.labels, l)
+			}
+		}
+		for _, l := range here {
+			if labels[l].Depth == best[labels[l].Family] {
+				m.labels[l] = true
+			}
+		}
+	}
+	return m
+}
+
+func walk(t *Table, place []hop) uint32 {
+	s := uint32(0)
+	for _, h := range place {
+		if h.element {
+			s = t.Element(s, uint32(h.index))
+		} else {
+			s, _ = t.Member(s, []byte(h.name))
+		}
+	}
+	return s
+}
+
+func checkPlace(t *testing.T, tab *Table, patterns []Pattern, labels []Label, place []hop) {
+	t.Helper()
+	want := slowly(patterns, labels, place)
+	got := tab.States[walk(tab, place)]
+	if got.Keep != want.keep || got.Cut != want.cut || got.Flags != want.flags {
+		t.Fatalf("place %v: keep %b cut %b flags %b, want %b %b %b", place, got.Keep, got.Cut, got.Flags, want.keep, want.cut, want.flags)
+	}
+	gotLabels := map[int]bool{}
+	for _, ref := range tab.Sets[got.Set] {
+		gotLabels[ref.Label] = true
+		if ref.Pattern != None && patterns[ref.Pattern].Label != ref.Label {
+			t.Fatalf("place %v: label %d is said to come from pattern %d", place, ref.Label, ref.Pattern)
+		}
+	}
+	gotSlots := map[int]bool{}
+	for _, s := range tab.Slots[got.Slots] {
+		gotSlots[int(s)] = true
+	}
+	if fmt.Sprint(gotLabels) != fmt.Sprint(want.labels) || fmt.Sprint(gotSlots) != fmt.Sprint(want.slots) {
+		t.Fatalf("place %v: labels %v slots %v, want %v %v", place, gotLabels, gotSlots, want.labels, want.slots)
+	}
+}
+
+// TestAgainstSlowModel holds random automata to the slow model at random
+// places, both with patterns told apart and without.
+func TestAgainstSlowModel(t *testing.T) {
+	names := []string{"a", "b", "card", "0", "1", "a_name_of_24_characters_x", "a_name_of_24_characters_y", "nine_char", ""}
+	labels := []Label{{0, 0}, {0, 1}, {0, 1}, {3, 0}, {3, 1}, {5, 0}}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for round := range 400 {
+		var patterns []Pattern
+		for range 1 + rng.IntN(12) {
+			patterns = append(patterns, randomPattern(t, rng, names, len(labels)))
+		}
+		for _, apart := range []bool{true, false} {
+			b := newBuilder(patterns, labels, apart)
+			if err := b.run(maxStates, maxEdges); err != nil {
+				t.Fatalf("round %d: %v", round, err)
+			}
+			tab := b.table()
+			for range 200 {
+				var place []hop
+				for range rng.IntN(7) {
+					if rng.IntN(3) == 0 {
+						place = append(place, hop{element: true, index: rng.IntN(3)})
+					} else {
+						place = append(place, hop{name: append(names, "other")[rng.IntN(len(names)+1)]})
+					}
+				}
+				checkPlace(t, tab, patterns, labels, place)
+			}
+		}
+	}
+}
+
+func randomPattern(t *testing.T, rng *rand.Rand, names []string, labels int) Pattern {
+	var steps []string
+	if rng.IntN(3) == 0 {
+		steps = append(steps, "**")
+	}
+	for range 1 + rng.IntN(4) {
+		switch rng.IntN(5) {
+		case 0:
+			steps = append(steps, "*")
+		case 1:
+			steps = append(steps, "#")
+		default:
+			if name := names[rng.IntN(len(names))]; name != "" {
+				steps = append(steps, name)
+			} else {
+				steps = append(steps, "a")
+			}
+		}
+	}
+	p := Pattern{Path: parse(t, strings.Join(steps, ".")), Label: None, Slot: None}
+	switch rng.IntN(5) {
+	case 0, 1:
+		p.Label = rng.IntN(labels)
+	case 2:
+		p.Keep = 1 << rng.IntN(4)
+	case 3:
+		p.Slot = rng.IntN(9)
+		p.Decides = true
+	default:
+		p.Cut, p.Flags = 1<<rng.IntN(4), 1<<rng.IntN(3)
+	}
+	return p
+}
+
+func TestOnceNumbersDecidingMembers(t *testing.T) {
+	patterns := []Pattern{
+		{Path: parse(t, "items.#.sku"), Label: None, Slot: 1, Decides: true},
+		{Path: parse(t, "items"), Label: None, Slot: 2, Decides: true},
+		{Path: parse(t, "totals.tax"), Label: None, Slot: 3, Decides: true},
+		{Path: parse(t, "note"), Label: 0, Slot: None},
+		{Path: parse(t, "**.sku"), Label: 0, Slot: None},
+	}
+	tab, err := Build(patterns, []Label{{0, 0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	items, itemsOnce := tab.Member(0, []byte("items"))
+	totals, totalsOnce := tab.Member(0, []byte("totals"))
+	_, noteOnce := tab.Member(0, []byte("note"))
+	_, deepOnce := tab.Member(0, []byte("sku"))
+	if itemsOnce == 0 || totalsOnce == 0 || itemsOnce == totalsOnce || noteOnce != 0 || deepOnce != 0 {
+		t.Errorf("root: items %d, totals %d, note %d, sku %d", itemsOnce, totalsOnce, noteOnce, deepOnce)
+	}
+	if _, once := tab.Member(tab.Element(items, 7), []byte("sku")); once == 0 {
+		t.Error("items.#.sku has no number")
+	}
+	if _, once := tab.Member(totals, []byte("tax")); once == 0 {
+		t.Error("totals.tax has no number")
+	}
+	patterns = patterns[:0]
+	for i := range maxOnce + 1 {
+		patterns = append(patterns, Pattern{Path: parse(t, "m"+strconv.Itoa(i)), Label: None, Slot: i, Decides: true})
+	}
+	if _, err := Build(patterns, nil); !errors.Is(err, ErrTooManyDeciding) {
+		t.Errorf("65 deciding members: %v", err)
+	}
+}
+
+func TestThousandPatternsStaySmall(t *testing.T) {
+	tests := map[string]func(i int) string{
+		"exact":          func(i int) string { return fmt.Sprintf("a%d.b%d.c%d", i%10, i%100, i) },
+		"any depth":      func(i int) string { return fmt.Sprintf("**.name%d", i) },
+		"depth and path": func(i int) string { return fmt.Sprintf("**.name%d.value", i) },
+		"half and half": func(i int) string {
+			if i%2 == 0 {
+				return fmt.Sprintf("**.name%d", i)
+			}
+			return fmt.Sprintf("a.b%d.#.c", i)
+		},
+	}
+	for name, path := range tests {
+		t.Run(name, func(t *testing.T) {
+			var patterns []Pattern
+			for i := range 1000 {
+				patterns = append(patterns, Pattern{Path: parse(t, path(i)), Label: i % 3, Slot: None})
+			}
+			tab, err := Build(patterns, []Label{{0, 0}, {0, 1}, {2, 0}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(tab.States) > 10_000 || len(tab.edges) > 1<<17 {
+				t.Errorf("%d states, %d places for edges", len(tab.States), len(tab.edges))
+			}
+		})
+	}
+}
+
+func TestBlowupIsBoundedAndNamed(t *testing.T) {
+	patterns := []Pattern{
+		{Path: parse(t, "a.b"), Label: 0, Slot: None},
+		{Path: parse(t, "**.a"+strings.Repeat(".*", 24)+".b"), Label: 0, Slot: None},
+		{Path: parse(t, "**.c"), Label: 0, Slot: None},
+	}
+	_, err := Build(patterns, []Label{{0, 0}})
+	var blowup *BlowupError
+	if !errors.As(err, &blowup) {
+		t.Fatalf("error %v, want a blow-up", err)
+	}
+	if blowup.Pattern != 1 {
+		t.Errorf("it names pattern %d, want 1", blowup.Pattern)
+	}
+	if !strings.Contains(err.Error(), "automaton states") {
+		t.Errorf("error text %q", err)
+	}
+}
+
+func TestLookupsDoNotAllocate(t *testing.T) {
+	tab, err := Build([]Pattern{{Path: parse(t, "a.#.a_rather_long_member_name"), Label: 0, Slot: None}}, []Label{{0, 0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := []byte("a_rather_long_member_name")
+	if n := testing.AllocsPerRun(100, func() {
+		s, _ := tab.Member(0, []byte("a"))
+		s, _ = tab.Member(tab.Element(s, 3), long)
+		if tab.States[s].Set == 0 {
+			t.Fatal("no label at the end")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
