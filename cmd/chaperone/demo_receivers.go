@@ -29,7 +29,7 @@ type receiver struct {
 	received []delivery
 	answers  map[string]answered // by Idempotency-Key
 	changed  chan struct{}       // closed and replaced at each arrival
-	notify   func(delivery)      // called outside the lock; may be nil
+	notify   func(delivery)      // called outside the lock
 }
 
 // delivery is one call that a receiver got.
@@ -55,7 +55,7 @@ func startReceiver(name string, answer func([]byte) (int, any)) (*receiver, erro
 	}
 	r := &receiver{
 		name: name, answer: answer, url: "http://" + l.Addr().String(),
-		answers: map[string]answered{}, changed: make(chan struct{}), ended: make(chan struct{}),
+		notify: func(delivery) {}, answers: map[string]answered{}, changed: make(chan struct{}), ended: make(chan struct{}),
 	}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	go func() {
@@ -79,20 +79,18 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	d := delivery{path: req.URL.Path, body: body}
-	a := r.take(req.Header.Get("Idempotency-Key"), d)
-	if r.notify != nil {
-		r.notify(d)
-	}
+	a, notify := r.take(req.Header.Get("Idempotency-Key"), d)
+	notify(d)
 	writeAnswer(w, a.status, a.body)
 }
 
 // take notes a delivery and gives its answer: a key that was seen before gets
 // the first answer again, which is what makes at least once good enough.
-func (r *receiver) take(key string, d delivery) answered {
+func (r *receiver) take(key string, d delivery) (answered, func(delivery)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if a, seen := r.answers[key]; seen && key != "" {
-		return a
+		return a, func(delivery) {}
 	}
 	status, v := r.answer(d.body)
 	// The answers are maps of strings and numbers: they always marshal.
@@ -102,7 +100,14 @@ func (r *receiver) take(key string, d delivery) answered {
 	r.received = append(r.received, d)
 	close(r.changed)
 	r.changed = make(chan struct{})
-	return a
+	return a, r.notify
+}
+
+// watch has every further distinct call shown.
+func (r *receiver) watch(notify func(delivery)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.notify = notify
 }
 
 func writeAnswer(w http.ResponseWriter, status int, body []byte) {

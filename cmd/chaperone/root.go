@@ -112,7 +112,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if !cmd.HasParent() {
-		return usageError(cmd, "there is no command %q%s", args[0], didYouMean(cmd.SuggestionsFor(args[0])))
+		return usageError(cmd, "there is no command %q%s", args[0], didYouMean(cmd, args[0]))
 	}
 	return usageError(cmd, "%s takes no argument, got %q", cmd.Name(), args[0])
 }
@@ -122,7 +122,7 @@ func groupOnly(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
 	}
-	return usageError(cmd, "%s has no command %q%s", cmd.Name(), args[0], didYouMean(cmd.SuggestionsFor(args[0])))
+	return usageError(cmd, "%s has no command %q%s", cmd.Name(), args[0], didYouMean(cmd, args[0]))
 }
 
 func exactArguments(names ...string) cobra.PositionalArgs {
@@ -134,7 +134,9 @@ func exactArguments(names ...string) cobra.PositionalArgs {
 	}
 }
 
-func didYouMean(names []string) string {
+func didYouMean(cmd *cobra.Command, word string) string {
+	cmd.SuggestionsMinimumDistance = 2
+	names := cmd.SuggestionsFor(word)
 	if len(names) == 0 {
 		return ""
 	}

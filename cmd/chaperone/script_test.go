@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"chaperone": main})
+}
+
+// TestScripts runs testdata/script/*.txtar, one for each verb. Besides
+// testscript's own commands they have those below.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("NO_COLOR", "1")
+			env.Setenv("COLUMNS", "80")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"freeport": freePort,
+			"receiver": startScriptReceiver,
+			"awaitok":  awaitOK,
+			"post":     post,
+			"get":      get,
+			"taken":    takePort,
+			"awaitlog": awaitText,
+			"received": received,
+		},
+	})
+}
+
+func usageOf(ts *testscript.TestScript, usage string, args []string, ok bool) {
+	if !ok {
+		ts.Fatalf("usage: %s", usage)
+	}
+}
+
+// freePort sets variables to loopback addresses that are free now.
+func freePort(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, "freeport NAME…", args, len(args) > 0 && !neg)
+	for _, name := range args {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		ts.Setenv(name, l.Addr().String())
+		ts.Check(l.Close())
+	}
+}
+
+// takePort sets a variable to a loopback address on which somebody listens.
+func takePort(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, "taken NAME", args, len(args) == 1 && !neg)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() })
+	ts.Setenv(args[0], l.Addr().String())
+}
+
+// startScriptReceiver starts a stand-in destination and sets a variable to its
+// URL. It answers with the file, and appends each body that it gets, a line
+// each, to NAME.received.
+func startScriptReceiver(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, "receiver NAME ANSWERFILE", args, len(args) == 2 && !neg)
+	answer := []byte(ts.ReadFile(args[1]))
+	into := ts.MkAbs(args[0] + ".received")
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // the sender went away
+		}
+		f, err := os.OpenFile(into, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err == nil {
+			_, err = f.Write(append(bytes.ReplaceAll(body, []byte("\n"), nil), '\n'))
+			_ = f.Close()
+		}
+		if err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(answer)
+	}))
+	ts.Defer(s.Close)
+	ts.Setenv(args[0], s.URL)
+}
+
+// received waits until a receiver has got so many bodies.
+func received(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, "received NAME TEXT", args, len(args) == 2 && !neg)
+	eventually(ts, fmt.Sprintf("%s received %s", args[0], args[1]), func() error {
+		return contains(ts.MkAbs(args[0]+".received"), args[1])
+	})
+}
+
+// awaitText waits until a file holds a text: the output of a background
+// command, say.
+func awaitText(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, "awaitlog FILE TEXT", args, len(args) == 2 && !neg)
+	eventually(ts, args[0]+" says "+args[1], func() error { return contains(ts.MkAbs(args[0]), args[1]) })
+}
+
+func contains(file, text string) error {
+	b, err := os.ReadFile(file)
+	if err == nil && !strings.Contains(string(b), text) {
+		err = fmt.Errorf("%s holds %q", filepath.Base(file), b)
+	}
+	return err
+}
+
+// awaitOK waits until a URL answers 200; ! awaitok until it answers something
+// else than that.
+func awaitOK(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, "awaitok URL", args, len(args) == 1)
+	eventually(ts, args[0], func() error {
+		resp, err := http.Get(args[0])
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		if (resp.StatusCode == http.StatusOK) == neg {
+			return fmt.Errorf("%s: %s", resp.Status, body)
+		}
+		return nil
+	})
+}
+
+// post posts a file and writes status line, headers and body of the answer to
+// the file "answer". Further arguments are headers, as in Name:value.
+func post(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, "post URL BODYFILE [HEADER:VALUE]…", args, len(args) >= 2 && !neg)
+	req, err := http.NewRequest(http.MethodPost, args[0], strings.NewReader(ts.ReadFile(args[1])))
+	ts.Check(err)
+	req.Header.Set("Content-Type", "application/json")
+	for _, h := range args[2:] {
+		name, value, _ := strings.Cut(h, ":")
+		req.Header.Set(name, value)
+	}
+	writeResponse(ts, req)
+}
+
+// get gets a URL into the file "answer".
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, "get URL", args, len(args) == 1 && !neg)
+	req, err := http.NewRequest(http.MethodGet, args[0], nil)
+	ts.Check(err)
+	writeResponse(ts, req)
+}
+
+func writeResponse(ts *testscript.TestScript, req *http.Request) {
+	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	var b bytes.Buffer
+	ts.Check(resp.Write(&b))
+	ts.Check(os.WriteFile(ts.MkAbs("answer"), b.Bytes(), 0o600))
+}
+
+// eventually asks until there is no error, for at most a minute: a bound
+// against a hang, not a measure.
+func eventually(ts *testscript.TestScript, what string, ask func() error) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(time.Minute)
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			ts.Fatalf("waited a minute for %s: %v", what, err)
+		}
+	}
+}
