@@ -1,0 +1,60 @@
+package basket
+
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
+// fold appends text to dst with its case folded.
+func fold(dst, text []byte) []byte {
+	for i := 0; i < len(text); {
+		if c := text[i]; c < utf8.RuneSelf {
+			if c >= 'A' && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			dst = append(dst, c)
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(text[i:])
+		dst = utf8.AppendRune(dst, foldRune(r))
+		i += size
+	}
+	return dst
+}
+
+// foldRune maps all letters that differ only in case to one of them: upper and
+// lower case once do that also for those with two lower cases (ſ, ς, the
+// Kelvin sign).
+func foldRune(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }
+
+// glob is a folded pattern: * for any run of characters, ? for one.
+type glob []rune
+
+// match reports whether the pattern matches all of a folded text. Its time is
+// at most the product of both lengths.
+func (g glob) match(text []byte) bool {
+	p, i := 0, 0
+	star, resume := -1, 0 // the last * and where its run ends so far
+	for i < len(text) {
+		r, size := utf8.DecodeRune(text[i:])
+		switch {
+		case p < len(g) && g[p] == '*':
+			star, resume = p, i
+			p++
+		case p < len(g) && (g[p] == '?' || g[p] == r):
+			p++
+			i += size
+		case star >= 0:
+			_, size := utf8.DecodeRune(text[resume:])
+			resume += size
+			p, i = star+1, resume
+		default:
+			return false
+		}
+	}
+	for p < len(g) && g[p] == '*' {
+		p++
+	}
+	return p == len(g)
+}
