@@ -8,12 +8,16 @@ import (
 // fold appends text to dst with its case folded.
 func fold(dst, text []byte) []byte {
 	for i := 0; i < len(text); {
-		if c := text[i]; c < utf8.RuneSelf {
-			if c >= 'A' && c <= 'Z' {
-				c += 'a' - 'A'
+		if start := len(dst); text[i] < utf8.RuneSelf {
+			end := i + 1
+			for end < len(text) && text[end] < utf8.RuneSelf {
+				end++
 			}
-			dst = append(dst, c)
-			i++
+			dst = append(dst, text[i:end]...)
+			for k, c := range dst[start:] {
+				dst[start+k] = lower[c]
+			}
+			i = end
 			continue
 		}
 		r, size := utf8.DecodeRune(text[i:])
@@ -22,6 +26,17 @@ func fold(dst, text []byte) []byte {
 	}
 	return dst
 }
+
+// lower folds the case of ASCII.
+var lower = func() (t [256]byte) {
+	for c := range t {
+		t[c] = byte(c)
+		if c >= 'A' && c <= 'Z' {
+			t[c] += 'a' - 'A'
+		}
+	}
+	return t
+}()
 
 // foldRune maps all letters that differ only in case to one of them: upper and
 // lower case once do that also for those with two lower cases (ſ, ς, the

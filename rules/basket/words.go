@@ -1,6 +1,7 @@
 package basket
 
 import (
+	"math/bits"
 	"unicode"
 	"unicode/utf8"
 )
@@ -9,13 +10,16 @@ import (
 // a text where its words do, one after the other; what stands between words
 // does not matter. A word is a run of letters, digits and marks.
 //
-// A text costs one look-up per word that begins no phrase, however many
-// phrases there are, and at most as many as the longest phrase has words.
+// A word that begins no phrase costs one look at a bit set that is as sparse
+// for many phrases as for few; the others at most as many look-ups as the
+// longest phrase has words.
 type phrases struct {
-	words map[string]int32 // ids of the words of all phrases
-	first []int32          // by word id: the node of phrases that begin with it, -1 for none
-	next  map[edge]int32
-	final []bool // by node: a phrase ends here
+	begins []uint64         // bits by hash of the words that phrases begin with
+	shift  uint             // from a hash to a bit
+	words  map[string]int32 // ids of the words of all phrases
+	first  []int32          // by word id: the node of phrases that begin with it, -1 for none
+	next   map[edge]int32
+	final  []bool // by node: a phrase ends here
 }
 
 // edge leads from a node by a word.
@@ -24,12 +28,18 @@ type edge struct{ node, word int32 }
 // newPhrases compiles phrases. One without a word never occurs.
 func newPhrases(list []string) *phrases {
 	p := &phrases{words: map[string]int32{}, next: map[edge]int32{}}
+	size := max(6, bits.Len(uint(len(list)))+4) // 16 to 32 bits a phrase
+	p.begins, p.shift = make([]uint64, 1<<(size-6)), uint(64-size)
 	var buf []byte
 	for _, phrase := range list {
 		buf = fold(buf[:0], []byte(phrase))
 		node := int32(-1)
-		for start, end := word(buf, 0); start < end; start, end = word(buf, end) {
-			node = p.extend(node, p.id(string(buf[start:end])))
+		for w := word(buf, 0); w.start < w.end; w = word(buf, w.end) {
+			if node < 0 {
+				bit := w.hash >> p.shift
+				p.begins[bit/64] |= 1 << (bit % 64)
+			}
+			node = p.extend(node, p.id(string(buf[w.start:w.end])))
 		}
 		if node >= 0 {
 			p.final[node] = true
@@ -75,8 +85,12 @@ func (p *phrases) step(node, id int32) (int32, bool) {
 
 // occur reports whether any phrase occurs in a folded text.
 func (p *phrases) occur(text []byte) bool {
-	for start, end := word(text, 0); start < end; start, end = word(text, end) {
-		if id, ok := p.words[string(text[start:end])]; ok && p.first[id] >= 0 && p.follow(p.first[id], text, end) {
+	for w := word(text, 0); w.start < w.end; w = word(text, w.end) {
+		bit := w.hash >> p.shift
+		if p.begins[bit/64]>>(bit%64)&1 == 0 {
+			continue
+		}
+		if id, ok := p.words[string(text[w.start:w.end])]; ok && p.first[id] >= 0 && p.follow(p.first[id], text, w.end) {
 			return true
 		}
 	}
@@ -87,48 +101,80 @@ func (p *phrases) occur(text []byte) bool {
 // phrase.
 func (p *phrases) follow(node int32, text []byte, i int) bool {
 	for !p.final[node] {
-		start, end := word(text, i)
-		if start == end {
+		w := word(text, i)
+		if w.start == w.end {
 			return false
 		}
-		id, ok := p.words[string(text[start:end])]
+		id, ok := p.words[string(text[w.start:w.end])]
 		if !ok {
 			return false
 		}
 		if node, ok = p.next[edge{node, id}]; !ok {
 			return false
 		}
-		i = end
+		i = w.end
 	}
 	return true
 }
 
-// word returns the next word at or behind i; start == end means none.
-func word(text []byte, i int) (start, end int) {
-	for i < len(text) {
-		ok, size := inWord(text[i:])
-		if ok {
-			break
-		}
-		i += size
-	}
-	start = i
-	for i < len(text) {
-		ok, size := inWord(text[i:])
-		if !ok {
-			break
-		}
-		i += size
-	}
-	return start, i
+// found is a word of a text, with the FNV-1a hash of its bytes.
+type found struct {
+	start, end int
+	hash       uint64
 }
 
-// inWord reports whether the first character belongs to a word.
-func inWord(text []byte) (ok bool, size int) {
-	c := text[0]
-	if c < utf8.RuneSelf {
-		return c >= 'a' && c <= 'z' || c-'0' <= 9, 1
+const (
+	fnvOffset = 14695981039346656037
+	fnvPrime  = 1099511628211
+)
+
+// word returns the next word at or behind i; start == end means none.
+func word(text []byte, i int) found {
+	for i < len(text) && !wordByte[text[i]] {
+		if text[i] >= utf8.RuneSelf {
+			ok, size := wideLetter(text[i:])
+			if ok {
+				break
+			}
+			i += size - 1
+		}
+		i++
 	}
+	w := found{start: i, hash: fnvOffset}
+	for i < len(text) {
+		c := text[i]
+		if !wordByte[c] {
+			if c < utf8.RuneSelf {
+				break
+			}
+			ok, size := wideLetter(text[i:])
+			if !ok {
+				break
+			}
+			for ; size > 1; size-- { // the last byte is hashed below
+				w.hash = (w.hash ^ uint64(text[i])) * fnvPrime
+				i++
+			}
+			c = text[i]
+		}
+		w.hash = (w.hash ^ uint64(c)) * fnvPrime
+		i++
+	}
+	w.end = i
+	return w
+}
+
+// wordByte marks the folded ASCII letters and digits.
+var wordByte = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+	}
+	return t
+}()
+
+// wideLetter reports whether the first character, beyond ASCII, belongs to a
+// word.
+func wideLetter(text []byte) (ok bool, size int) {
 	r, size := utf8.DecodeRune(text)
 	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r), size
 }
