@@ -10,9 +10,16 @@
 //
 //	entry   = one JSON object, members in a fixed order, absent where empty,
 //	          no white space; the first member is "v":1
-//	sealed  = AEAD(entry), associated data = AssociatedData(chain)
+//	sealed  = AEAD(entry), associated data "chaperone log entry"
 //	hash₀   = SHA-256(chain id)
 //	hashₙ   = SHA-256(hashₙ₋₁ ‖ n as 8 bytes, big-endian ‖ SHA-256(sealedₙ))
 //
-// Sequence numbers count from 1. A chain is one boot of one process.
+// Sequence numbers count from 1. A chain is one boot of one process; an entry
+// that had to wait on local disk may stand in the chain of a later one.
+//
+//	checkpoint = {"v":1,"chain":…,"seq":n,"hash":hashₙ,"time":…,"key":…,"sig":…}
+//
+// Its signature (Ed25519, RFC 8032) is over the lines "chaperone checkpoint 1",
+// chain, n, hashₙ and time, each ended by a line feed. Hash and signature are
+// base64url without padding.
 package audit

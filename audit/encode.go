@@ -17,6 +17,7 @@ func (e *Entry) Append(dst []byte) []byte {
 	w.b = append(w.b, '"')
 	w.word("kind", e.Kind.String())
 	w.word("action", e.Action.String())
+	w.id("chain", e.Chain)
 	w.id("request", e.Request)
 	w.name("caller", e.Caller)
 	if e.Origin.IsValid() {

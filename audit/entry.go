@@ -35,6 +35,7 @@ type Entry struct {
 	Time    time.Time `json:"time"`
 	Kind    Kind      `json:"kind"`
 	Action  Action    `json:"action"`
+	Chain   ID        `json:"chain"` // of the process that made the entry; Seal sets it
 
 	Request ID         `json:"request"` // Chaperone-Request-Id
 	Caller  Name       `json:"caller"`  // by its name in the policy; "local:UID" on the control socket

@@ -21,7 +21,7 @@ const (
 	Disordered FindingKind = "disordered"
 	// Fork: the chain is whole, but is not the one whose head was signed.
 	Fork FindingKind = "fork"
-	// Unreadable: the entry does not open with this keyring and chain.
+	// Unreadable: the entry does not open with this keyring.
 	Unreadable FindingKind = "unreadable"
 	// Malformed: the entry opens, and is not an entry.
 	Malformed FindingKind = "malformed"
@@ -49,8 +49,9 @@ type ChainReport struct {
 	Last    uint64    `json:"last"`
 	From    time.Time `json:"from"` // time of the first and of the last readable entry; zero: none
 	To      time.Time `json:"to"`
-	Signed  uint64    `json:"signed"` // up to here a checkpoint vouches for the entries; 0: none does
-	Found   uint64    `json:"found"`  // findings, those beyond the limit included
+	Carried uint64    `json:"carried"` // entries that another process made and could not store
+	Signed  uint64    `json:"signed"`  // up to here a checkpoint vouches for the entries; 0: none does
+	Found   uint64    `json:"found"`   // findings, those beyond the limit included
 }
 
 // Report is what Verify found.

@@ -13,35 +13,38 @@ type Sealer interface {
 	Open(dst, sealed, ad []byte) ([]byte, error)
 }
 
-// ErrSealed is wrapped where an entry does not open: it was edited, belongs to
-// another chain, or the keyring is another one.
+// ErrSealed is wrapped where an entry does not open: it was edited, or the
+// keyring is another one.
 var ErrSealed = errors.New("entry does not open")
 
-// AssociatedData returns what binds a sealed entry to its use and its chain.
-func AssociatedData(chain string) []byte {
-	return append([]byte("chaperone log entry\x00"), chain...)
-}
+// associatedData binds a sealed text to its use. The chain is not part of it:
+// an entry that waited on local disk while its process died is stored in the
+// chain of the next one. What ties an entry to its place is the chain's hash;
+// what ties it to its process is Entry.Chain.
+var associatedData = []byte("chaperone log entry")
 
-// Sealing seals and opens the entries of one chain. Safe for concurrent use.
+// Sealing seals and opens entries. Safe for concurrent use.
 type Sealing struct {
 	sealer  Sealer
-	ad      []byte
+	chain   ID
 	scratch sync.Pool // of *[]byte: texts of entries
 }
 
-// NewSealing returns the Sealing of a chain.
+// NewSealing returns the Sealing of a process that writes a chain. To read, any
+// chain will do.
 func NewSealing(s Sealer, chain string) *Sealing {
-	return &Sealing{sealer: s, ad: AssociatedData(chain)}
+	return &Sealing{sealer: s, chain: ID(chain)}
 }
 
-// Seal appends the sealed entry to dst. The entry is not kept.
+// Seal sets e.Chain and appends the sealed entry to dst. The entry is not kept.
 func (s *Sealing) Seal(dst []byte, e *Entry) []byte {
+	e.Chain = s.chain
 	text, ok := s.scratch.Get().(*[]byte)
 	if !ok {
 		text = new([]byte)
 	}
 	*text = e.Append((*text)[:0])
-	dst = s.sealer.Seal(dst, *text, s.ad)
+	dst = s.sealer.Seal(dst, *text, associatedData)
 	s.scratch.Put(text)
 	return dst
 }
@@ -49,7 +52,7 @@ func (s *Sealing) Seal(dst []byte, e *Entry) []byte {
 // Open opens and parses a sealed entry. The error wraps ErrSealed or
 // ErrFormat.
 func (s *Sealing) Open(sealed []byte) (Entry, error) {
-	text, err := s.sealer.Open(nil, sealed, s.ad)
+	text, err := s.sealer.Open(nil, sealed, associatedData)
 	if err != nil {
 		// The cause is left out: all that an AEAD can say is no.
 		return Entry{}, ErrSealed

@@ -35,7 +35,7 @@ type TailOptions struct {
 //
 // Tail does not check the chain; Verify does.
 func Tail(ctx context.Context, src Source, s Sealer, o TailOptions, yield func(Line) error) error {
-	t := &tail{src: src, sealer: s, next: map[string]uint64{}, sealings: map[string]*Sealing{}}
+	t := &tail{src: src, sealing: NewSealing(s, ""), next: map[string]uint64{}}
 	lines, err := t.last(ctx, o.Last)
 	if err != nil {
 		return err
@@ -56,10 +56,9 @@ func Tail(ctx context.Context, src Source, s Sealer, o TailOptions, yield func(L
 }
 
 type tail struct {
-	src      Source
-	sealer   Sealer
-	next     map[string]uint64 // chain → the first sequence number not read yet
-	sealings map[string]*Sealing
+	src     Source
+	sealing *Sealing
+	next    map[string]uint64 // chain → the first sequence number not read yet
 }
 
 // tailBatch is how many records are asked for at once.
@@ -168,15 +167,10 @@ func (t *tail) read(ctx context.Context, chain string) ([]Line, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: chain %s from entry %d: %w", chain, from, err)
 	}
-	s := t.sealings[chain]
-	if s == nil {
-		s = NewSealing(t.sealer, chain)
-		t.sealings[chain] = s
-	}
 	lines := make([]Line, 0, len(records))
 	for _, r := range records {
 		l := Line{Chain: chain, Seq: r.Seq}
-		l.Entry, err = s.Open(r.Entry)
+		l.Entry, err = t.sealing.Open(r.Entry)
 		if err != nil {
 			l.Fault = faultOf(err)
 		}

@@ -10,8 +10,7 @@ import (
 	"chaperone/proxy/admin/control"
 )
 
-// LogReader reads the log. Implementations are safe for concurrent use.
-// NewLogReader makes one of the parts of package audit.
+// LogReader reads the log: audit.Reader. Safe for concurrent use.
 type LogReader interface {
 	// Tail is audit.Tail over the proxy's log.
 	Tail(ctx context.Context, o audit.TailOptions, yield func(audit.Line) error) error
