@@ -45,8 +45,8 @@ func letters(b []byte) string {
 	return out.String()
 }
 
-// callerName is what a policy takes as a name without quotes.
-var callerName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
+// callerName is what a policy takes as a caller's name.
+var callerName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)
 
 func newCallersCommand(a *app) *cobra.Command {
 	callers := &cobra.Command{
@@ -65,7 +65,7 @@ nowhere: put it into the calling system, as "Authorization: Bearer KEY".`,
 		Args:    exactArguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !callerName.MatchString(args[0]) {
-				return usageError(cmd, "a caller's name is lower-case letters, digits, - and _, and starts with a letter")
+				return usageError(cmd, "a caller's name begins with a letter and has letters, digits, - and _, at most 63")
 			}
 			key, hash := newCallerKey()
 			return writeCaller(a.out, args[0], key, hash)
