@@ -29,13 +29,13 @@ const (
 	// Persist takes away the limit on Key's life. Found tells whether Key was
 	// there.
 	Persist
-	// QueueAdd puts Member into Queue at Score, unless it is in there already.
-	// Won tells whether it was added (a repeat: false). A member with a group
-	// is only due once it is the oldest of its group.
+	// QueueAdd puts Member into Queue at Score, unless it is in there already;
+	// it has no result. A worker that adds what it is about to send itself
+	// gives the end of its lease as Score. A member with a group is only due
+	// once it is the oldest of its group: until then its score is Waiting.
 	QueueAdd
-	// QueueRemove takes Member out of Queue. Found tells whether it was in
-	// there (a repeat: false). When the oldest member of a group goes, the
-	// next becomes due at Score.
+	// QueueRemove takes Member out of Queue; it has no result. When the oldest
+	// member of a group leaves Due, the next becomes due at Score.
 	QueueRemove
 	// QueueMove changes Member's score in Queue from From to Score, if it is
 	// From. Won tells whether it did; it is how a worker takes a lease (Score =
@@ -92,11 +92,29 @@ type Command struct {
 	// holds another type, say). Commit returns it as well. It never holds a
 	// value.
 	Err error
+
+	// placed says that the value went ahead on a connection of its own.
+	placed placement
 }
+
+// placement is how far the value of a large SetOnce or Set has come.
+type placement uint8
+
+const (
+	unplaced placement = iota
+	// placedOurs: the value is in the store, for a limited time. What is left
+	// is to give it the life that was asked for.
+	placedOurs
+	// placedLost: another's value was there. Nothing is left to do.
+	placedLost
+)
 
 // reset clears the results before a command is sent (again).
 func (c *Command) reset() {
-	c.Won, c.Found, c.Prior, c.Err = false, false, nil, nil
+	c.Err = nil
+	if c.placed == unplaced {
+		c.Won, c.Found, c.Prior = false, false, nil
+	}
 }
 
 // valid reports what is wrong with a command before it is sent.

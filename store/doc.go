@@ -25,7 +25,7 @@
 //	{q.L}:dead          legs given up
 //	{q.L}:doubt         claims without an outcome
 //	{q.L}:g.GROUP       the legs of one ordered group, in release order
-//	{q.L}:dests         destinations that ever had a queue in this lane
+//	dests               the destinations that ever had a leg
 //
 // # What makes it safe
 //

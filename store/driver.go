@@ -77,7 +77,10 @@ type Driver interface {
 
 // Batch is what one Write does.
 type Batch struct {
-	Chain   string      // of Records; may be empty without them
+	Chain string // of Records; may be empty without them
+	// Prev is the hash of the record before the first of Records: ChainStart
+	// where that is number 1.
+	Prev    [32]byte
 	Records []LogRecord // consecutive sequence numbers
 	// Groups are the commands, in order; a group is one caller's slice, in
 	// which its results are left.

@@ -41,6 +41,9 @@ func MetaKey(name string) string { return "m:" + name }
 // AliveKey names the register that a chain's process renews while it lives.
 func AliveKey(chain string) string { return "{" + chain + "}:alive" }
 
+// CheckpointKey names the register of a chain's newest checkpoint.
+func CheckpointKey(chain string) string { return "{" + chain + "}:cp" }
+
 // logKey names the stream of a chain.
 func logKey(chain string) string { return "{" + chain + "}:log" }
 

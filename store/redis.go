@@ -3,8 +3,17 @@ package store
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // RedisOptions says how to reach Redis.
@@ -24,7 +33,7 @@ type RedisOptions struct {
 	// setting it makes Addresses those of Sentinels.
 	SentinelMaster       string
 	SentinelUsername     string
-	SentinelPasswordFile string
+	SentinelPasswordFile string // read once
 
 	// DialTimeout bounds a connection's set-up (0: 2 s), Timeout one reply
 	// (0: 2 s).
@@ -35,8 +44,152 @@ type RedisOptions struct {
 	Logger      *slog.Logger // nil: none
 }
 
+// go-redis writes what it retries to stderr by itself; the committer logs it
+// once, when it matters.
+var quiet sync.Once
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
+const (
+	defaultTimeout = 2 * time.Second
+	// clusterLanes spread the queues over a Cluster's nodes. The number is part
+	// of the layout: proxies that share a Cluster must agree on it.
+	clusterLanes = 16
+	// sideConns bounds the connections beside the committer's.
+	sideConns = 16
+)
+
+// redisDriver keeps the state in Redis.
+type redisDriver struct {
+	o RedisOptions
+	// client carries the committer's batches and nothing else, so that a large
+	// body or a slow read never stands before them; side carries the rest.
+	client, side redis.UniversalClient
+	lanes        int
+	keys         sync.Map // laneKey → string: the names of due queues
+
+	// chains is what is known of the logs that this driver writes.
+	mu     sync.Mutex
+	chains map[string]chainState
+	closed bool
+}
+
 // OpenRedis connects to Redis and checks that it is set up as the contract
 // needs it: version 7.0 or later, a master, AOF on, maxmemory-policy
 // noeviction. The error is a *SetupError (several are joined) where something
 // must be set differently, or wraps ErrUnavailable.
-func OpenRedis(ctx context.Context, o RedisOptions) (Driver, error) { return nil, ErrUnavailable }
+func OpenRedis(ctx context.Context, o RedisOptions) (Driver, error) {
+	if len(o.Addresses) == 0 {
+		return nil, errors.New("store: no Redis address")
+	}
+	if o.Cluster && o.SentinelMaster != "" {
+		return nil, errors.New("store: Redis is either a Cluster or watched by Sentinels, not both")
+	}
+	if len(o.Addresses) > 1 && !o.Cluster && o.SentinelMaster == "" {
+		return nil, errors.New("store: several Redis addresses, but neither a Cluster nor Sentinels")
+	}
+	quiet.Do(func() { redis.SetLogger(silent{}) })
+	uo, err := o.universal()
+	if err != nil {
+		return nil, err
+	}
+	d := &redisDriver{o: o, lanes: 1, chains: make(map[string]chainState)}
+	if o.Cluster {
+		d.lanes = clusterLanes
+	}
+	// One connection for batches: there is one in flight. The second is for
+	// the moment in which a broken one is replaced.
+	batches := *uo
+	batches.PoolSize, batches.PipelinePoolSize = 2, 2
+	d.client = redis.NewUniversalClient(&batches)
+	d.side = redis.NewUniversalClient(uo)
+	if _, err := d.Check(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// universal translates the options into go-redis's.
+func (o *RedisOptions) universal() (*redis.UniversalOptions, error) {
+	u := &redis.UniversalOptions{
+		Addrs:    o.Addresses,
+		Username: o.Username,
+		DB:       o.Database,
+		Protocol: 2, // no push messages to look for before each reply
+		// The committer sends again, byte for byte and in order. A client that
+		// did so on its own would hide how long a store has been away.
+		MaxRetries:               -1,
+		DialerRetries:            1,
+		MaxRedirects:             3, // slots that move
+		DialTimeout:              orDuration(o.DialTimeout, defaultTimeout),
+		ReadTimeout:              orDuration(o.Timeout, defaultTimeout),
+		WriteTimeout:             orDuration(o.Timeout, defaultTimeout),
+		ContextTimeoutEnabled:    true,
+		PoolSize:                 sideConns,
+		PipelinePoolSize:         sideConns,
+		TLSConfig:                o.TLS,
+		MasterName:               o.SentinelMaster,
+		IsClusterMode:            o.Cluster,
+		SentinelUsername:         o.SentinelUsername,
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	if path, ok := strings.CutPrefix(o.Addresses[0], "unix:"); ok {
+		u.Addrs = []string{path}
+		u.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: u.DialTimeout}).DialContext(ctx, "unix", path)
+		}
+	}
+	if o.PasswordFile != "" {
+		if _, err := readPassword(o.PasswordFile); err != nil {
+			return nil, err
+		}
+		u.CredentialsProviderContext = func(context.Context) (string, string, error) {
+			password, err := readPassword(o.PasswordFile)
+			return o.Username, password, err
+		}
+	}
+	if o.SentinelPasswordFile != "" {
+		password, err := readPassword(o.SentinelPasswordFile)
+		if err != nil {
+			return nil, err
+		}
+		u.SentinelPassword = password
+	}
+	return u, nil
+}
+
+// readPassword reads a password file; one line end at the end is not part of
+// the password.
+func readPassword(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("store: password file: %w", err)
+	}
+	password := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	if password == "" {
+		return "", fmt.Errorf("store: password file %s is empty", path)
+	}
+	return password, nil
+}
+
+func orDuration(d, otherwise time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return otherwise
+}
+
+// Close releases the connections.
+func (d *redisDriver) Close() error {
+	d.mu.Lock()
+	closed := d.closed
+	d.closed = true
+	d.mu.Unlock()
+	if closed {
+		return nil
+	}
+	return errors.Join(d.client.Close(), d.side.Close())
+}
