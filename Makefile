@@ -46,7 +46,7 @@ test-tools:
 	@.ci/test-tools
 
 vault-server:
-	@vault/keys/vaulttest/build.sh
+	@$(GO) run ./vault/keys/vaulttest/buildserver
 
 $(TOOLS)/staticcheck:
 	@mkdir -p $(TOOLS)

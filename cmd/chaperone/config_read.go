@@ -30,7 +30,11 @@ func loadConfig(file string) (*config, rules.Diagnostics) {
 	if err != nil {
 		return nil, rules.Diagnostics{unreadable(file, err)}
 	}
-	return parseConfig(file, src)
+	cfg, ds := parseConfig(file, src)
+	if ds.HasErrors() {
+		return nil, ds
+	}
+	return cfg, ds
 }
 
 // unreadable is the diagnostic of a file that cannot be opened.
@@ -45,19 +49,18 @@ func unreadable(file string, err error) rules.Diagnostic {
 	}
 }
 
+// parseConfig reads the text of a chaperone.yaml. With an error among the
+// diagnostics the configuration is only what could be read, and is good for
+// finding the policy file alone.
 func parseConfig(file string, src []byte) (*config, rules.Diagnostics) {
 	var ds rules.Diagnostics
-	root := yamlfile.Parse(file, src, &ds)
-	if !root.Present() {
-		return nil, ds
+	cfg := &config{}
+	if root := yamlfile.Parse(file, src, &ds); root.Present() {
+		r := configReader{dir: filepath.Dir(file)}
+		cfg = r.read(root)
 	}
-	r := configReader{dir: filepath.Dir(file)}
-	cfg := r.read(root)
 	cfg.file = file
 	ds.Sort()
-	if ds.HasErrors() {
-		return nil, ds
-	}
 	return cfg, ds
 }
 

@@ -90,7 +90,7 @@ func TestConfigMistakes(t *testing.T) {
 					want = append(want, text)
 				}
 			}
-			cfg, ds := parseConfig("f", src)
+			_, ds := parseConfig("f", src)
 			var got []string
 			for _, d := range ds {
 				got = append(got, strings.TrimPrefix(d.String(), "f:"))
@@ -101,9 +101,44 @@ func TestConfigMistakes(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 			}
-			if (cfg == nil) != ds.HasErrors() {
+			if cfg, _ := loadConfig(file); (cfg == nil) != ds.HasErrors() {
 				t.Errorf("a configuration came with errors, or none without")
 			}
 		})
 	}
+}
+
+func FuzzConfig(f *testing.F) {
+	files, err := filepath.Glob("testdata/config/*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(src)
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		cfg, ds := parseConfig("chaperone.yaml", src)
+		isConfig("chaperone.yaml", src)
+		for _, d := range ds {
+			if d.Code == "" || d.Message == "" || d.Position.File != "chaperone.yaml" {
+				t.Errorf("a diagnostic without code, message or file: %+v", d)
+			}
+		}
+		if ds.HasErrors() {
+			return
+		}
+		if cfg.rules == "" || cfg.listen.address == "" || cfg.data == "" || cfg.limits.body < minBody || cfg.limits.depth < minDepth {
+			t.Errorf("no mistake was found, and yet: %+v", cfg)
+		}
+		if r := cfg.state.redis; r != nil && len(r.addresses) == 0 {
+			t.Error("a Redis without an address")
+		}
+		if v := cfg.keys.vault; v != nil && (v.address == "" || v.transitKey == "" || (v.tokenFile == "") == (v.roleIDFile == "")) {
+			t.Error("a Vault that cannot be reached")
+		}
+	})
 }

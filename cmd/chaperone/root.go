@@ -31,6 +31,7 @@ type app struct {
 // commands lists the verbs in the order of need, as the help shows them.
 func commands(a *app) []*cobra.Command {
 	return []*cobra.Command{
+		newCheckCommand(a),
 		newCallersCommand(a),
 		newVersionCommand(a),
 	}
