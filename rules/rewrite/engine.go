@@ -1,7 +1,10 @@
 package rewrite
 
 import (
+	"math"
+
 	"chaperone/rules"
+	"chaperone/rules/basket"
 	"chaperone/rules/reason"
 )
 
@@ -17,15 +20,14 @@ type Limits struct {
 
 // Engine is a compiled Plan. It is immutable and safe for concurrent use.
 type Engine struct {
-	plan *rules.Plan
-}
-
-// Compile builds the engine of a plan. The diagnostics speak of what only
-// compiling can find: label paths whose wildcards need too many automaton
-// states (wildcard_blowup, at the path's position). The engine is nil if and
-// only if one of them is an error.
-func Compile(p *rules.Plan) (*Engine, rules.Diagnostics) {
-	return &Engine{plan: p}, nil
+	plan       *rules.Plan
+	sad        rules.LabelID
+	panLabels  []rules.LabelID // whose detectors ask for card numbers
+	classifier *basket.Classifier
+	requests   []*program // by route
+	answers    []*program
+	fixed      fixedTexts
+	texts      []textLabels
 }
 
 // Plan returns the plan from which the engine was compiled.
@@ -48,38 +50,50 @@ func (e *Engine) NewView() *View { return &View{} }
 // (over 2 GiB), ambiguous_member, basket_shape, amount_malformed,
 // currency_unknown, totals_mismatch and totals_unsplittable.
 func (e *Engine) ScanRequest(m *Message, route int, body []byte, lim Limits) *reason.Error {
-	return nil
+	m.begin(e.requests[route], body, lim)
+	if err := m.read(); err != nil {
+		return err
+	}
+	return m.finishRequest()
 }
 
 // ScanNothing prepares m for a request on Plan.Routes[route] that has no body,
 // so that legs and texts can be decided. The error is basket_shape where the
 // route needs line items.
 func (e *Engine) ScanNothing(m *Message, route int) *reason.Error {
-	return nil
+	m.begin(e.requests[route], nil, Limits{})
+	return m.finishRequest()
 }
 
 // ScanAnswer reads the answer of Plan.Destinations[destination], the route's
 // primary, into m, as ScanRequest does. Of the codes it gives only those for
-// the body's form and ambiguous_member (of a member that decides success or
-// the class of an item).
+// the body's form, ambiguous_member (of a member that decides success or the
+// class of an item), and internal where the destination is not the primary.
 func (e *Engine) ScanAnswer(m *Message, route, destination int, body []byte, lim Limits) *reason.Error {
-	return nil
+	p := e.answers[route]
+	if p.destination != destination {
+		return &reason.Error{Code: reason.Internal, Offset: -1, Detail: "the answer is not the primary's"}
+	}
+	m.begin(p, body, lim)
+	return m.read()
 }
 
-// DecideLeg decides what the destination of leg (an index into Route.Legs) may
-// see of the scanned request m, into v. The token operations that it needs are
-// added to m.Ops; decide every leg, and every text, before resolving them.
-// The error is blocked (form block), or token_unknown (a sealed token that
-// names no label of this plan).
-func (e *Engine) DecideLeg(m *Message, leg int, v *View) *reason.Error {
-	return nil
+// StatusSucceeds reports whether an answer of the route's primary that bears
+// this status, and no body that can be read, is what its success asks for.
+func (e *Engine) StatusSucceeds(route, status int) bool {
+	r := &e.plan.Routes[route]
+	s := r.Legs[r.Primary].Success
+	return s != nil && len(s.Where) == 0 && statusMatches(s, status)
 }
 
-// DecideAnswer decides what a caller (an index into Plan.Callers, -1 for
-// anonymous) may see of the scanned answer m, into v. Aliases that the
-// resolved request minted for the destination are turned back, and answer.set
-// takes its tokens from the request's resolved operations: request must not be
-// reset before v is rendered. Token operations are added to m.Ops.
-func (e *Engine) DecideAnswer(m, request *Message, caller int, v *View) *reason.Error {
-	return nil
+// read scans the borrowed body.
+func (m *Message) read() *reason.Error {
+	if len(m.body) > math.MaxInt32 {
+		return refuse(reason.BodyTooLarge, -1, "")
+	}
+	return m.scan()
+}
+
+func refuse(code reason.Code, offset int, detail string) *reason.Error {
+	return &reason.Error{Code: code, Offset: offset, Detail: detail}
 }

@@ -1,7 +1,9 @@
 package rewrite
 
 import (
+	"bytes"
 	"context"
+	"hash/maphash"
 
 	"chaperone/rules"
 )
@@ -63,6 +65,9 @@ type TokenOp struct {
 	// Unknown is set by the Resolver where Reveal or Known failed: rendering
 	// a view that holds the operation is refused with token_unknown.
 	Unknown bool
+
+	literal []byte // Alias: the raw JSON value, which an answer gets back
+	card    bool   // Alias: the value holds a card number
 }
 
 // Resolver carries out the token operations of one message.
@@ -72,4 +77,64 @@ type Resolver interface {
 	// its index could not be asked; no view of the message may be rendered
 	// then.
 	Resolve(ctx context.Context, ops []TokenOp) error
+}
+
+// opIndex finds equal operations: open addressing over their hashes, whose
+// seed nobody outside knows.
+type opIndex struct {
+	seed   maphash.Seed
+	seeded bool
+	slots  []int32 // index plus one, zero for free
+}
+
+func (x *opIndex) reset() { clear(x.slots) }
+
+// place returns the slot of an operation equal to op among ops, or the free
+// one where it would go.
+func (x *opIndex) place(ops []TokenOp, op *TokenOp) *int32 {
+	mask := uint64(len(x.slots) - 1)
+	for at := x.hash(op); ; at++ {
+		slot := &x.slots[at&mask]
+		if *slot == 0 || ops[*slot-1].equal(op) {
+			return slot
+		}
+	}
+}
+
+func (x *opIndex) hash(op *TokenOp) uint64 {
+	h := maphash.Bytes(x.seed, op.Raw)
+	return h ^ uint64(op.Kind)<<1 ^ uint64(op.Label+1)<<8 ^ uint64(op.Destination+1)<<32
+}
+
+// grow keeps the table at most half full of the ops and one more.
+func (x *opIndex) grow(ops []TokenOp) {
+	if !x.seeded {
+		x.seed, x.seeded = maphash.MakeSeed(), true
+	}
+	if 2*(len(ops)+1) <= len(x.slots) {
+		return
+	}
+	x.slots = make([]int32, max(16, 2*len(x.slots)))
+	for i := range ops {
+		*x.place(ops, &ops[i]) = int32(i + 1)
+	}
+}
+
+func (op *TokenOp) equal(o *TokenOp) bool {
+	return op.Kind == o.Kind && op.Format == o.Format && op.Label == o.Label &&
+		op.Destination == o.Destination && op.Fragment == o.Fragment && bytes.Equal(op.Raw, o.Raw)
+}
+
+// op adds an operation, or finds the one equal to it, and returns its index.
+// Raw must be borrowed from the body or the arena.
+func (m *Message) op(op TokenOp) int32 {
+	m.index.grow(m.ops)
+	slot := m.index.place(m.ops, &op)
+	if *slot == 0 {
+		m.ops = append(m.ops, op)
+		*slot = int32(len(m.ops))
+	} else if op.card {
+		m.ops[*slot-1].card = true
+	}
+	return *slot - 1
 }

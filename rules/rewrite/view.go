@@ -2,61 +2,109 @@ package rewrite
 
 import (
 	"chaperone/rules"
-	"chaperone/rules/reason"
+	"chaperone/rules/basket"
 )
 
 // View is the reusable scratch of one party's rendering. It is not safe for
 // concurrent use, and refers to the Message that it was decided from.
-type View struct{}
+type View struct {
+	m       *Message
+	request *Message // of an answer
+	party   *party
+	states  states
 
-// Decision is one recorded choice, and how often it was made. Its strings are
-// the plan's, never the body's.
-type Decision struct {
-	// Rule is what decided: "labels.NAME" (a path), "detect.NAME" (a
-	// detector), "token.NAME" (a sealed token's own label),
-	// "basket.classes.NAME" (a line item), "unlink", or "keep": a labelled
-	// value that the leg does not list.
-	Rule string
-	// Pattern is the path pattern as the policy has it. It is empty for a
-	// detector, and where a policy has so many wildcards that the automaton
-	// tells labels apart but not their paths.
-	Pattern string
-	Label   string // empty where a class or an unlink has none
-	Class   string // of the line item; empty outside of items
-	Form    rules.Form
-	Count   int
+	edits []edit
+	uses  []int32 // operations that must not be unknown, without an edit
+	text  []byte  // what edits and texts insert
+	deep  []deepMember
+
+	deepText []byte // what deep inserts
+	frames   []visit
+	rootLast uint32 // offset after the root's last child
+	spanAt   int    // cursor in m.spans
+	itemAt   int    // cursor in m.items
+
+	totals    basket.Totals // of a leg that recomputes
+	recompute bool
+	unalias   bool // the request minted aliases for the answer's sender
+	aliases   aliasIndex
+
+	tally     tally
+	decisions []Decision
+
+	texts []edit // of texts outside of the body
+}
+
+// edit replaces body[start:end].
+type edit struct {
+	start, end uint32
+	from, to   uint32 // of View.text
+	op         int32  // whose result stands instead; noOp for none
+	style      style
+}
+
+const noOp = -1
+
+// style says how the result of an operation is written.
+type style uint8
+
+const (
+	stylePart   style = iota // within a string
+	styleString              // as a string
+	styleNumber              // as a number if it is one, else as a string
+	styleText                // as it is, outside of JSON
+)
+
+// deepMember is a set member below the root.
+type deepMember struct {
+	path     string // in sjson's syntax
+	from, to uint32 // of View.deepText
+}
+
+// visit is an open container of the walk.
+type visit struct {
+	node    uint32
+	end     uint32 // the node after it
+	last    uint32 // offset after its last child so far
+	mark    int    // length of View.edits before its own
+	item    int    // index of the line item that it is, or -1
+	class   rules.ClassID
+	some    bool // it had children
+	alive   bool // one is left
+	items   bool // its elements are the line items
+	virtual bool // it is around the root
+}
+
+// start binds the view to a scanned message and a party.
+func (v *View) start(m *Message, p *party) {
+	v.m, v.party, v.request, v.states = m, p, nil, m.prog.table.States
+	v.edits, v.uses, v.frames = v.edits[:0], v.uses[:0], v.frames[:0]
+	v.text, v.deep, v.deepText = v.text[:0], v.deep[:0], v.deepText[:0]
+	v.spanAt, v.itemAt, v.texts = 0, 0, v.texts[:0]
+	v.recompute, v.unalias = false, false
+	v.tally.reset()
 }
 
 // Empty reports that no byte changes: Render would give the body as it is.
-func (v *View) Empty() bool { return true }
+func (v *View) Empty() bool { return len(v.edits) == 0 && len(v.deep) == 0 }
 
-// Decisions returns what was decided, in a stable order. It is valid until the
-// View's next use.
-func (v *View) Decisions() []Decision { return nil }
-
-// Render appends the party's body to dst: the original bytes with the edits,
-// the recomputed totals and the set members. Every operation of Message.Ops
-// must be resolved. The error is token_unknown, or internal where an operation
-// has no result; dst is returned as it was then.
-func (v *View) Render(dst []byte) ([]byte, *reason.Error) { return dst, nil }
-
-// Text is a decided text outside of the body. Its zero value is a dropped one.
-type Text struct {
-	keep bool
+// cut removes body[start:end], together with a removed part right before it.
+func (v *View) cut(start, end uint32) {
+	if n := len(v.edits); n > 0 {
+		if e := &v.edits[n-1]; e.end == start && e.from == e.to && e.op == noOp && e.start < e.end {
+			e.end = end
+			return
+		}
+	}
+	v.edits = append(v.edits, edit{start: start, end: end, op: noOp})
 }
 
-// Dropped reports that the party does not get the text at all.
-func (t Text) Dropped() bool { return !t.keep }
-
-// DecideText decides what v's party may see of a query member, header or path
-// capture (decoded, as rules.Source and name say), after DecideLeg. The text is
-// borrowed until v's next use. Labels by @query, @header and @path count, the
-// detectors run, and tokens are recognized, as in a string of the body. The
-// error is as DecideLeg's. Where a text is not UTF-8, it is body_not_utf8.
-func (v *View) DecideText(src rules.Source, name string, text []byte) (Text, *reason.Error) {
-	return Text{}, nil
+// put replaces body[start:end] by what was appended to v.text since from.
+func (v *View) put(start, end uint32, from int) {
+	v.edits = append(v.edits, edit{start: start, end: end, from: uint32(from), to: uint32(len(v.text)), op: noOp})
 }
 
-// AppendText appends the decided text to dst, unescaped, when the operations
-// are resolved. The error is as Render's.
-func (v *View) AppendText(dst []byte, t Text) ([]byte, *reason.Error) { return dst, nil }
+// putOp replaces body[start:end] by the result of an operation.
+func (v *View) putOp(start, end uint32, op int32, s style) {
+	v.edits = append(v.edits, edit{start: start, end: end, op: op, style: s})
+}

@@ -1,0 +1,147 @@
+package rewrite
+
+import (
+	"chaperone/rules"
+	"chaperone/rules/basket"
+	"chaperone/rules/rewrite/automaton"
+)
+
+// The slots: places of a body whose value the engine itself needs. Those of a
+// line item are relative to the item that is being read.
+const (
+	slotItems = iota
+	slotKey
+	slotSubject
+	slotOrder
+	slotCurrency
+	slotSubtotal
+	slotTax
+	slotTip
+	slotDiscount
+	slotTotal
+	slotLineQuantity
+	slotLineUnitPrice
+	slotLineAmount
+	slotLineDiscount
+	slotLineTax
+	slotField // and following: the classifier's fields
+)
+
+// lineSlots is the number of amounts that a line item may have.
+const lineSlots = slotField - slotLineQuantity
+
+// Flags of automaton states.
+const (
+	flagUnlink = 1 << iota // each destination gets its own alias
+	flagIgnore             // idempotency passes it over
+)
+
+// maxParties is the number of legs that keep and cut masks have bits for.
+const maxParties = 64
+
+// program is what one route knows of the bodies of one direction. It is
+// immutable.
+type program struct {
+	engine      *Engine
+	route       *rules.Route
+	request     bool
+	destination int // whose answer it is; -1 for a request
+	table       *automaton.Table
+	origins     []string // by pattern of the automaton: as the policy has it
+	parties     []party  // legs; for an answer: anonymous, then the callers
+	stride      int      // forms of one class in a party's table
+
+	basket     *rules.Basket      // nil: bodies have no line items
+	classifier *basket.Classifier // nil likewise
+	fields     int                // its fields, in slots from slotField on
+	panSets    []rules.LabelID    // by set: its label of token format pan, or NoLabel
+	sadSets    []bool             // by set: it has a label of the family sad
+	strict     bool               // the route has item legs
+	recompute  bool               // some leg shows its own totals
+	slots      int                // all of them
+	tokenSlot  int                // first of answer.set's tokens, in a request
+	whereSlot  int                // first of success.where's values, in an answer
+}
+
+// party is one receiver's view of the automaton's states.
+type party struct {
+	sees        rules.Clearance
+	destination int    // -1 for a caller
+	bit         uint64 // in keep and cut masks
+	keepAll     bool
+	forms       []rules.Form // by class × stride + set × 2 + sad
+	simple      []bool       // likewise: neither labelled nor edited
+	pan         rules.Form   // of a detected card number
+	panLabel    rules.LabelID
+	set         []setMember
+	leg         *rules.Leg // nil for a caller
+}
+
+// detects says which detectors the plan's labels ask for.
+func detectsPAN(l *rules.Label) bool {
+	for _, d := range l.Detect {
+		if d == "pan" {
+			return true
+		}
+	}
+	return false
+}
+
+// form returns what a party's clearance makes of a set of labels, a class and
+// the sad flag together: the strictest.
+func (e *Engine) form(sees rules.Clearance, set []automaton.LabelRef, class rules.ClassID, sad bool) rules.Form {
+	form := rules.Plain
+	for _, ref := range set {
+		form = max(form, seen(sees, rules.LabelID(ref.Label)))
+	}
+	if l := e.classLabel(class); l != rules.NoLabel {
+		form = max(form, seen(sees, l))
+	}
+	if sad {
+		form = max(form, seen(sees, e.sad))
+	}
+	return form
+}
+
+// seen returns the form of a label for a party. What cannot be coarsened yet
+// is dropped.
+func seen(sees rules.Clearance, l rules.LabelID) rules.Form {
+	if f := sees.Of(l); f != rules.Generalize {
+		return f
+	}
+	return rules.Drop
+}
+
+// classLabel returns the label of a class, NoLabel for none.
+func (e *Engine) classLabel(class rules.ClassID) rules.LabelID {
+	if class == rules.NoClass || e.plan.Basket == nil {
+		return rules.NoLabel
+	}
+	return e.plan.Basket.Classes[class-1].Label
+}
+
+// newParty bakes a clearance into a table over the automaton's label sets.
+func (p *program) newParty(sees rules.Clearance) party {
+	classes := 1
+	if p.basket != nil {
+		classes += len(p.basket.Classes)
+	}
+	out := party{sees: sees, destination: -1, bit: 1, panLabel: rules.NoLabel, forms: make([]rules.Form, classes*p.stride), simple: make([]bool, classes*p.stride)}
+	for c := range classes {
+		for s, set := range p.table.Sets {
+			at := c*p.stride + s*2
+			out.forms[at] = p.engine.form(sees, set, rules.ClassID(c), false)
+			out.forms[at+1] = p.engine.form(sees, set, rules.ClassID(c), true)
+			out.simple[at] = len(set) == 0 && out.forms[at] == rules.Plain
+		}
+	}
+	for _, l := range p.engine.panLabels {
+		if f := seen(sees, l); out.panLabel == rules.NoLabel || f > out.pan {
+			out.pan, out.panLabel = f, l
+		}
+	}
+	return out
+}
+
+// needsItems reports whether a leg asks for line items of a class.
+func needsItems(l *rules.Leg) bool { return l.Items == rules.ItemsClass || l.Recompute }

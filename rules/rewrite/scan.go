@@ -1,0 +1,190 @@
+package rewrite
+
+import (
+	"chaperone/rules/detect"
+	"chaperone/rules/reason"
+)
+
+// scan reads the body into the tape: one strict pass, with one automaton step
+// per value.
+func (m *Message) scan() *reason.Error {
+	b := m.body
+	i := skip(b, 0)
+	at := state(0) // of the value that begins at i
+	var cur frame  // the container around it
+	var fault *reason.Error
+	for {
+		if i >= len(b) {
+			return refuse(reason.BodyMalformed, i, "the body ends early")
+		}
+		if c := b[i]; c == '{' || c == '[' {
+			if fault = m.open(&cur, at, i); fault != nil {
+				return fault
+			}
+			i = skip(b, i+1)
+			if i < len(b) && b[i] == c+2 {
+				i++
+				m.close(&cur, i)
+			} else {
+				if i, at, fault = m.child(&cur, i); fault != nil {
+					return fault
+				}
+				continue
+			}
+		} else if i, fault = m.leaf(at, i); fault != nil {
+			return fault
+		}
+		// A value ends before i: close what ends with it, or go on behind a
+		// comma.
+		for {
+			i = skip(b, i)
+			if len(m.stack) == 0 {
+				if i < len(b) {
+					return refuse(reason.BodyMalformed, i, "something follows the body's value")
+				}
+				return nil
+			}
+			if i >= len(b) {
+				return refuse(reason.BodyMalformed, i, "the body ends early")
+			}
+			if cur.items {
+				if fault = m.endItem(&cur); fault != nil {
+					return fault
+				}
+			}
+			c := b[i]
+			if c == ',' {
+				if i, at, fault = m.child(&cur, skip(b, i+1)); fault != nil {
+					return fault
+				}
+				break
+			}
+			if c != '}' && c != ']' || (c == ']') != cur.array {
+				return refuse(reason.BodyMalformed, i, "a comma or the container's end is missing")
+			}
+			i++
+			m.close(&cur, i)
+		}
+	}
+}
+
+// open begins a container at b[i].
+func (m *Message) open(cur *frame, at state, i int) *reason.Error {
+	if len(m.stack) == m.depth {
+		return refuse(reason.BodyTooDeep, i, "")
+	}
+	m.stack = append(m.stack, *cur)
+	n := uint32(len(m.tape))
+	m.tape = append(m.tape, node{start: uint32(i), state: at})
+	*cur = frame{node: n, state: at, array: m.body[i] == '['}
+	if slots := m.prog.table.States[at.automaton()].Slots; slots != 0 {
+		m.capture(slots, n)
+		cur.items = cur.array && m.slots[slotItems] == n+1
+	}
+	return nil
+}
+
+// close ends the container before offset i.
+func (m *Message) close(cur *frame, i int) {
+	n := &m.tape[cur.node]
+	n.end, n.next = uint32(i), uint32(len(m.tape))
+	*cur = m.stack[len(m.stack)-1]
+	m.stack = m.stack[:len(m.stack)-1]
+}
+
+// child goes to the next member or element of a container: from where it
+// begins at b[i] to where its value begins.
+func (m *Message) child(cur *frame, i int) (int, state, *reason.Error) {
+	cur.child = uint32(len(m.tape))
+	inherited := cur.state & stateSAD
+	if cur.array {
+		if cur.items {
+			m.beginItem()
+		}
+		target := m.prog.table.Element(cur.state.automaton(), cur.index)
+		cur.index++
+		return i, state(target)<<stateShift | inherited, nil
+	}
+	b := m.body
+	if i >= len(b) || b[i] != '"' {
+		return i, 0, refuse(reason.BodyMalformed, i, "a member name is missing")
+	}
+	end, marks, code := scanString(b, i+1)
+	if code != reason.None {
+		return i, 0, refuse(code, end, "")
+	}
+	name := b[i+1 : end]
+	if marks&markEscaped != 0 {
+		name = m.nameText.decode(name)
+	}
+	target, once := m.prog.table.Member(cur.state.automaton(), name)
+	if once != 0 {
+		bit := uint64(1) << (once - 1)
+		if cur.seen&bit != 0 {
+			return i, 0, refuse(reason.AmbiguousMember, i, "a member that decides something is there twice")
+		}
+		cur.seen |= bit
+	}
+	at := state(target)<<stateShift | inherited
+	if detect.SAD(name) {
+		at |= stateSAD
+	}
+	if end-i > minSpan && m.detectString(i+1, end, marks, name, true) {
+		at |= stateSpans
+	}
+	i = skip(b, end+1)
+	if i >= len(b) || b[i] != ':' {
+		return i, 0, refuse(reason.BodyMalformed, i, "a colon is missing")
+	}
+	return skip(b, i+1), at, nil
+}
+
+// leaf reads the string, number or word that begins at b[i] and returns the
+// offset after it.
+func (m *Message) leaf(at state, i int) (int, *reason.Error) {
+	b := m.body
+	end := -1
+	switch c := b[i]; {
+	case c == '"':
+		quote, marks, code := scanString(b, i+1)
+		if code != reason.None {
+			return i, refuse(code, quote, "")
+		}
+		end = quote + 1
+		if marks&markEscaped != 0 {
+			at |= stateEscaped
+		}
+		if quote-i > minSpan && m.detectString(i+1, quote, marks, nil, false) {
+			at |= stateSpans
+		}
+	case c-'0' <= 9 || c == '-':
+		if end = scanNumber(b, i); end >= 0 && m.detectNumber(i, end) {
+			at |= stateSpans
+		}
+	default:
+		end = scanWord(b, i)
+	}
+	if end < 0 {
+		return i, refuse(reason.BodyMalformed, i, "no JSON value")
+	}
+	n := uint32(len(m.tape))
+	m.tape = append(m.tape, node{start: uint32(i), end: uint32(end), state: at, next: n + 1})
+	if slots := m.prog.table.States[at.automaton()].Slots; slots != 0 {
+		m.capture(slots, n)
+	}
+	return end, nil
+}
+
+// capture notes a node whose value the engine needs. Those of a line item go
+// to the item that is being read.
+func (m *Message) capture(slots uint16, n uint32) {
+	for _, s := range m.prog.table.Slots[slots] {
+		slot := int(s)
+		switch {
+		case slot < slotLineQuantity || slot >= slotField+m.prog.fields:
+			m.slots[slot] = n + 1
+		case len(m.lines) > 0:
+			m.line()[slot-slotLineQuantity] = n + 1
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package rewrite
+
+import (
+	"chaperone/rules"
+	"chaperone/rules/detect"
+)
+
+const (
+	minSpan   = 12 // bytes of the shortest card number
+	minSealed = 28 // bytes of the shortest sealed token
+)
+
+// letter marks the bytes that no card number holds or spans.
+var letter = func() (t [256]bool) {
+	for c := 'a'; c <= 'z'; c++ {
+		t[c], t[c-'a'+'A'] = true, true
+	}
+	return t
+}()
+
+// mayHoldPAN reports whether a decoded text has a run of bytes without letters
+// that is long enough for a card number and has digits enough. It looks at
+// every twelfth byte of text that is all letters.
+func mayHoldPAN(text []byte) bool {
+	from := 0 // a letter stands before it, or nothing
+	for i := minSpan - 1; i < len(text); {
+		if letter[text[i]] {
+			from = i + 1
+			i += minSpan
+			continue
+		}
+		start := i
+		for start > from && !letter[text[start-1]] {
+			start--
+		}
+		digits, end := 0, start
+		for ; end < len(text) && !letter[text[end]]; end++ {
+			if c := text[end]; c-'0' <= 9 || c >= 0x80 {
+				digits++
+			}
+		}
+		if digits >= minSpan {
+			return true
+		}
+		from = end
+		i = end + minSpan
+	}
+	return false
+}
+
+// detectString runs the detectors over the content of the string b[start:end],
+// whose decoded text is given where the caller has it, and adds what they find
+// to the spans of the next node.
+func (m *Message) detectString(start, end int, marks uint8, text []byte, name bool) bool {
+	content := m.body[start:end]
+	switch {
+	case text != nil:
+	case marks&markEscaped != 0:
+		text = m.text.decode(content)
+	default:
+		text = content
+	}
+	sealed := marks&(markUnderscore|markEscaped) != 0 && len(text) >= minSealed
+	pan := len(m.prog.engine.panLabels) > 0 && mayHoldPAN(text)
+	if !sealed && !pan {
+		return false
+	}
+	m.find(text, pan, sealed)
+	raw := rawOffsets{content: content}
+	for i := range m.found {
+		f := &m.found[i]
+		s := m.newSpan(f, text)
+		s.node, s.name = uint32(len(m.tape)), name
+		if marks&markEscaped == 0 {
+			s.start, s.end = uint32(start+f.Start), uint32(start+f.End)
+		} else {
+			s.start = uint32(start + raw.at(f.Start))
+			s.end = uint32(start + raw.at(f.End))
+		}
+		m.spans = append(m.spans, s)
+	}
+	return len(m.found) > 0
+}
+
+// find fills m.found with the spans of a text, in order.
+func (m *Message) find(text []byte, pan, sealed bool) {
+	m.found = m.found[:0]
+	if pan {
+		m.found = detect.FindPANs(m.found, text)
+	}
+	if !sealed {
+		return
+	}
+	cards := len(m.found)
+	m.found = detect.FindSealed(m.found, text)
+	if cards > 0 && len(m.found) > cards {
+		m.merge(cards)
+	}
+}
+
+// merge puts two ordered halves of m.found, which do not overlap, in order.
+func (m *Message) merge(half int) {
+	m.merged = append(m.merged[:0], m.found...)
+	a, b := m.merged[:half], m.merged[half:]
+	for i := range m.found {
+		if len(b) == 0 || len(a) > 0 && a[0].Start < b[0].Start {
+			m.found[i], a = a[0], a[1:]
+		} else {
+			m.found[i], b = b[0], b[1:]
+		}
+	}
+}
+
+// newSpan turns a detector's span into one of ours, with its text borrowed
+// from the arena, but for its place in the body.
+func (m *Message) newSpan(f *detect.Span, text []byte) span {
+	part := text[f.Start:f.End]
+	s := span{whole: f.Start == 0 && f.End == len(text), label: rules.NoLabel}
+	if f.Kind == detect.SealedToken {
+		s.kind = spanSealed
+		s.text = m.arena.copy(part)
+		s.label = m.prog.engine.tagged(s.text)
+		return s
+	}
+	lent := m.arena.lend(f.Digits)
+	digits, _ := detect.CompactDigits(lent[:0], part)
+	s.text = digits
+	return s
+}
+
+// tagged returns the label that the tag of a sealed token names, NoLabel for
+// none of the plan.
+func (e *Engine) tagged(token []byte) rules.LabelID {
+	tag := [4]byte(token[len("tok_"):])
+	for i := range e.plan.Labels {
+		if e.plan.Labels[i].Tag == tag {
+			return rules.LabelID(i)
+		}
+	}
+	return rules.NoLabel
+}
+
+// detectNumber adds a span to the next node if the number b[start:end] is a
+// card number by its value.
+func (m *Message) detectNumber(start, end int) bool {
+	literal := m.body[start:end]
+	if len(m.prog.engine.panLabels) == 0 {
+		return false
+	}
+	if len(literal) < minSpan && !hasExponent(literal) {
+		return false
+	}
+	m.digits = m.digits[:0]
+	digits, ok := detect.PANNumber(m.digits, literal)
+	if !ok {
+		return false
+	}
+	m.digits = digits
+	m.spans = append(m.spans, span{
+		node: uint32(len(m.tape)), start: uint32(start), end: uint32(end),
+		label: rules.NoLabel, whole: true, text: m.arena.copy(digits),
+	})
+	return true
+}
+
+func hasExponent(literal []byte) bool {
+	for _, c := range literal {
+		if c|0x20 == 'e' {
+			return true
+		}
+	}
+	return false
+}

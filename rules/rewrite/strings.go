@@ -1,0 +1,245 @@
+package rewrite
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+
+	"chaperone/rules/reason"
+)
+
+// Marks of a scanned string.
+const (
+	markEscaped    = 1 << iota // it holds an escape
+	markUnderscore             // it may hold an underscore
+)
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// stops sets the high bit of the first byte of x that ends a run of plain
+// string bytes: a quote, a backslash, a control character or a byte beyond
+// ASCII. Bits above the first may be wrong.
+func stops(x uint64) uint64 {
+	quote, slash := x^('"'*ones), x^('\\'*ones)
+	return ((quote-ones)&^quote | (slash-ones)&^slash | (x-' '*ones)&^x | x) & highs
+}
+
+func underscores(x uint64) uint64 {
+	x ^= '_' * ones
+	return (x - ones) &^ x & highs
+}
+
+// scanString reads a string whose first byte after the quote is b[i]. It
+// returns the offset of the closing quote, or where the string is at fault and
+// why.
+func scanString(b []byte, i int) (end int, marks uint8, fault reason.Code) {
+	under := uint64(0)
+	for {
+		for i+8 <= len(b) {
+			x := binary.LittleEndian.Uint64(b[i:])
+			stop := stops(x)
+			if stop != 0 {
+				under |= underscores(x) & (stop&-stop - 1)
+				i += bits.TrailingZeros64(stop) >> 3
+				break
+			}
+			under |= underscores(x)
+			i += 8
+			for i+32 <= len(b) {
+				x, y := binary.LittleEndian.Uint64(b[i:]), binary.LittleEndian.Uint64(b[i+8:])
+				z, w := binary.LittleEndian.Uint64(b[i+16:]), binary.LittleEndian.Uint64(b[i+24:])
+				if stops(x)|stops(y)|stops(z)|stops(w) != 0 {
+					break
+				}
+				under |= underscores(x) | underscores(y) | underscores(z) | underscores(w)
+				i += 32
+			}
+		}
+		for i < len(b) && plain[b[i]] {
+			if b[i] == '_' {
+				under = 1
+			}
+			i++
+		}
+		if i >= len(b) {
+			return i, 0, reason.BodyMalformed
+		}
+		switch c := b[i]; {
+		case c == '"':
+			if under != 0 {
+				marks |= markUnderscore
+			}
+			return i, marks, reason.None
+		case c == '\\':
+			marks |= markEscaped
+			if i, fault = scanEscape(b, i); fault != reason.None {
+				return i, 0, fault
+			}
+		case c < ' ':
+			return i, 0, reason.BodyMalformed
+		default:
+			next := scanUTF8(b, i)
+			if next < 0 {
+				return i, 0, reason.BodyNotUTF8
+			}
+			i = next
+		}
+	}
+}
+
+// plain marks the bytes that stand for themselves in a string.
+var plain = func() (t [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
+// scanUTF8 reads the characters beyond ASCII that begin at b[i]. It returns
+// the offset after them, or -1 where one is not UTF-8 as RFC 3629 has it.
+func scanUTF8(b []byte, i int) int {
+	for i < len(b) && b[i] >= utf8.RuneSelf {
+		r, size := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && size == 1 {
+			return -1
+		}
+		i += size
+	}
+	return i
+}
+
+// scanEscape reads the escape that begins at b[i] and returns the offset after
+// it. Half a surrogate pair is refused: some receivers read it as U+FFFD, some
+// as three bytes that are not UTF-8.
+func scanEscape(b []byte, i int) (int, reason.Code) {
+	if i+1 >= len(b) {
+		return i, reason.BodyMalformed
+	}
+	if b[i+1] != 'u' {
+		if unescaped[b[i+1]] == 0 {
+			return i, reason.BodyMalformed
+		}
+		return i + 2, reason.None
+	}
+	r := hex4(b, i+2)
+	switch {
+	case r < 0:
+		return i, reason.BodyMalformed
+	case r >= 0xD800 && r <= 0xDBFF:
+		if i+7 >= len(b) || b[i+6] != '\\' || b[i+7] != 'u' {
+			return i, reason.BodyNotUTF8
+		}
+		low := hex4(b, i+8)
+		if low < 0 {
+			return i + 6, reason.BodyMalformed
+		}
+		if low < 0xDC00 || low > 0xDFFF {
+			return i, reason.BodyNotUTF8
+		}
+		return i + 12, reason.None
+	case r >= 0xDC00 && r <= 0xDFFF:
+		return i, reason.BodyNotUTF8
+	}
+	return i + 6, reason.None
+}
+
+// unescaped is the character that a short escape stands for, zero for none.
+var unescaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// hex4 reads four hexadecimal digits, -1 where there are none.
+func hex4(b []byte, i int) rune {
+	if i+4 > len(b) {
+		return -1
+	}
+	r := rune(0)
+	for _, c := range b[i : i+4] {
+		d := hexDigit[c]
+		if d == 0 {
+			return -1
+		}
+		r = r<<4 | rune(d-1)
+	}
+	return r
+}
+
+// hexDigit is the value of a hexadecimal digit plus one, zero for none.
+var hexDigit = func() (t [256]uint8) {
+	for i := range 10 {
+		t['0'+i] = uint8(i + 1)
+	}
+	for i := range 6 {
+		t['a'+i], t['A'+i] = uint8(i+11), uint8(i+11)
+	}
+	return t
+}()
+
+// decode writes the text of a scanned string's content to dst, which is as
+// long as the content at least, and returns its length.
+func decode(dst, content []byte) int {
+	n := 0
+	for i := 0; i < len(content); {
+		if content[i] != '\\' {
+			dst[n] = content[i]
+			n++
+			i++
+			continue
+		}
+		r, size := decodeEscape(content[i:])
+		n += utf8.EncodeRune(dst[n:n+size], r)
+		i += size
+	}
+	return n
+}
+
+// decodeEscape returns the character of a scanned escape and its length.
+func decodeEscape(b []byte) (rune, int) {
+	if b[1] != 'u' {
+		return rune(unescaped[b[1]]), 2
+	}
+	r := hex4(b, 2)
+	if r >= 0xD800 && r <= 0xDBFF {
+		return (r-0xD800)<<10 + (hex4(b, 8) - 0xDC00) + 0x10000, 12
+	}
+	return r, 6
+}
+
+// rawOffsets translates offsets in the decoded text of content, ascending,
+// into offsets in content. Each must be the beginning of a character or the
+// end.
+type rawOffsets struct {
+	content      []byte
+	raw, decoded int
+}
+
+func (o *rawOffsets) at(decoded int) int {
+	for o.decoded < decoded {
+		if o.content[o.raw] != '\\' {
+			o.raw++
+			o.decoded++
+			continue
+		}
+		r, size := decodeEscape(o.content[o.raw:])
+		o.raw += size
+		o.decoded += utf8.RuneLen(r)
+	}
+	return o.raw
+}
+
+// appendQuoted appends text as the content of a JSON string.
+func appendQuoted(dst, text []byte) []byte {
+	const digits = "0123456789abcdef"
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < ' ':
+			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}

@@ -1,0 +1,64 @@
+package rewrite
+
+import (
+	"chaperone/rules"
+	"chaperone/rules/rewrite/automaton"
+)
+
+// node is one value of the tape, in the order of the body. A container is
+// followed by the nodes under it.
+type node struct {
+	start, end uint32 // of the value in the body
+	state      state
+	next       uint32 // the node after it and all under it
+}
+
+// state is an automaton state with what the scan found on the way.
+type state uint32
+
+const (
+	stateSAD     state = 1 << iota // the value, or one around it, bears a name of authentication data
+	stateSpans                     // Message.spans has entries for the node
+	stateEscaped                   // it is a string with escapes
+	stateShift   = 3
+)
+
+func (s state) automaton() uint32 { return uint32(s >> stateShift) }
+
+// set returns the index of its label set and sad flag in a party's forms.
+func (s state) set(st *automaton.State) uint32 { return st.Set<<1 | uint32(s&stateSAD) }
+
+// frame is an open container of a scan.
+type frame struct {
+	node  uint32
+	state state
+	index uint32 // of the current element
+	child uint32 // its node, in an array of line items
+	seen  uint64 // the deciding members so far
+	array bool
+	items bool
+}
+
+// span is what a detector found in a string, number or member name.
+type span struct {
+	node       uint32
+	start, end uint32 // in the body
+	label      rules.LabelID
+	kind       spanKind
+	whole      bool   // it is the whole string or number
+	name       bool   // it stands in the member's name
+	text       []byte // a card's digits, a token's text; borrowed like TokenOp.Raw
+}
+
+type spanKind uint8
+
+const (
+	spanPAN spanKind = iota
+	spanSealed
+)
+
+// item is one element of the array of line items.
+type item struct {
+	node  uint32
+	class rules.ClassID
+}

@@ -1,0 +1,70 @@
+package rewrite
+
+import "chaperone/rules"
+
+// requestToken is the token of a request's value that the answer is given.
+type requestToken struct {
+	label   rules.LabelID // NoLabel: there is none
+	op      int32         // whose result it is
+	arrived []byte        // the value was a token already
+	last4   bool          // its last four digits are the card's
+}
+
+// answerTokens asks for the tokens of answer.set.
+func (m *Message) answerTokens() {
+	m.tokens = m.tokens[:0]
+	for i := range m.prog.route.Answer.Set {
+		t := requestToken{label: rules.NoLabel, op: noOp}
+		if n := m.at(m.prog.tokenSlot + i); n != nil {
+			t = m.tokenOf(n, m.slots[m.prog.tokenSlot+i]-1)
+		}
+		m.tokens = append(m.tokens, t)
+	}
+}
+
+// tokenOf returns the token of one value. Authentication data has none, nor has
+// what no label is on.
+func (m *Message) tokenOf(n *node, at uint32) requestToken {
+	p := m.prog
+	none := requestToken{label: rules.NoLabel, op: noOp}
+	raw := m.raw(n)
+	set := p.table.States[n.state.automaton()].Set
+	if c := raw[0]; c == 'n' || c == '{' || c == '[' || n.state&stateSAD != 0 || p.sadSets[set] {
+		return none
+	}
+	x := value{raw: raw, kind: raw[0], node: n, pan: p.panSets[set]}
+	t := requestToken{label: x.pan, op: noOp}
+	if s := m.wholeSpan(at); s != nil && s.kind == spanSealed {
+		if s.label == rules.NoLabel {
+			return none
+		}
+		return requestToken{label: s.label, op: noOp, arrived: s.text}
+	} else if s != nil && t.label == rules.NoLabel && len(p.engine.panLabels) > 0 {
+		t.label = p.engine.panLabels[0]
+	}
+	if refs := p.table.Sets[set]; t.label == rules.NoLabel && len(refs) > 0 {
+		t.label = rules.LabelID(refs[0].Label)
+	}
+	if t.label == rules.NoLabel {
+		return none
+	}
+	if x.pan != rules.NoLabel {
+		if digits := m.cardDigits(&x); isPANToken(digits) {
+			t.arrived, t.last4 = m.arena.copy(digits), true
+			return t
+		}
+	}
+	op := m.mint(&x, t.label)
+	t.op, t.last4 = m.op(op), op.Format == rules.FormatPAN
+	return t
+}
+
+// wholeSpan returns the span that is the whole value of a node, nil for none.
+func (m *Message) wholeSpan(at uint32) *span {
+	for i := range m.spans {
+		if s := &m.spans[i]; s.node == at && s.whole && !s.name {
+			return s
+		}
+	}
+	return nil
+}
