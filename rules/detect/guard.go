@@ -17,6 +17,14 @@ const stackText = 1024
 // were decoded, at any depth. It expects, but does not check, well-formed
 // JSON; on other bytes it looks at what it takes for strings and numbers.
 func GuardJSON(b []byte) (offset int, found bool) {
+	if !suspicious(b) {
+		return 0, false
+	}
+	return guardJSON(b)
+}
+
+// guardJSON walks from string to string and number to number.
+func guardJSON(b []byte) (offset int, found bool) {
 	for i := 0; i < len(b); {
 		switch c := b[i]; {
 		case c == '"':
@@ -26,10 +34,7 @@ func GuardJSON(b []byte) (offset int, found bool) {
 			}
 			i = end + 1
 		case c-'0' <= 9:
-			end := i + 1
-			for end < len(b) && numberByte[b[end]] {
-				end++
-			}
+			end := numberEnd(b, i)
 			var buf [maxDigits]byte
 			if _, ok := PANNumber(buf[:0], b[i:end]); ok {
 				return i, true
@@ -40,6 +45,14 @@ func GuardJSON(b []byte) (offset int, found bool) {
 		}
 	}
 	return 0, false
+}
+
+// numberEnd returns the end of the bytes of a number that begins at i.
+func numberEnd(b []byte, i int) int {
+	for i < len(b) && numberByte[b[i]] {
+		i++
+	}
+	return i
 }
 
 // numberByte marks the bytes of a number.

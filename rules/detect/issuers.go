@@ -47,32 +47,32 @@ var issuers = [...]issuer{
 	{9860, 9860, 1 << 16},                       // Humo
 }
 
-// plausible reports whether an issuer uses these first four digits with that
-// many digits.
-func plausible(first4 uint16, n int) bool {
+// minLax is the least length of a card of UnionPay that needs no Luhn digit.
+const minLax = 16
+
+// lengthsOf returns the lengths that some issuer uses with these first four
+// digits, as a set of bits.
+func lengthsOf(first4 uint16) uint32 {
 	for _, r := range issuers {
-		if first4 < r.from {
-			return false
-		}
 		if first4 <= r.to {
-			return r.lengths>>uint(n)&1 == 1
+			if first4 >= r.from {
+				return r.lengths
+			}
+			break
 		}
 	}
-	return false
+	return 0
 }
 
-// judge decides about n digits of the given value. lax is true where the
-// number is a card only because UnionPay issued some without a Luhn digit.
-func judge(value uint64, n int, luhn bool) (ok, lax bool) {
+// judge decides about a number of its own.
+func judge(value uint64, n int, luhn bool) bool {
 	if n < minDigits || n > maxDigits {
-		return false, false
+		return false
 	}
-	first4 := uint16(value / pow10[n-4])
 	if !luhn {
-		lax = first4/100 == 62 && n >= 16
-		return lax, lax
+		return n >= minLax && value/pow10[n-2] == 62
 	}
-	return plausible(first4, n), false
+	return lengthsOf(uint16(value/pow10[n-4]))>>uint(n)&1 == 1
 }
 
 // pow10 holds the powers of ten that fit.
@@ -90,8 +90,7 @@ func IsPAN(digits []byte) bool {
 	if !ok {
 		return false
 	}
-	ok, _ = judge(g.value, g.n, g.luhn())
-	return ok
+	return judge(g.value, g.n, g.luhn())
 }
 
 // Luhn reports whether ASCII digits, at least two of them and nothing else,

@@ -21,7 +21,7 @@ func PANNumber(dst []byte, literal []byte) (digits []byte, ok bool) {
 	if n.inExponent {
 		return append(dst, n.exponent...), true
 	}
-	if good, _ := judge(n.whole.value, n.whole.n, n.whole.luhn()); !good || gtin(n.whole.value, n.whole.n) {
+	if !judge(n.whole.value, n.whole.n, n.whole.luhn()) || gtin(n.whole.value, n.whole.n) {
 		return dst, false
 	}
 	for k := n.whole.n - 1; k >= 0; k-- {
@@ -61,7 +61,7 @@ func readNumber(b []byte) (n number, ok bool) {
 	if i < len(b) && b[i]|0x20 == 'e' {
 		exponent, n.exponent, i = readExponent(b, i+1)
 		if g, small := readASCII(n.exponent); small {
-			n.inExponent, _ = judge(g.value, g.n, g.luhn())
+			n.inExponent = judge(g.value, g.n, g.luhn())
 		}
 	}
 	if len(whole) == 0 || i != len(b) {

@@ -1,15 +1,39 @@
 package detect
 
-// group is a run of digits with nothing between them. The two sums make Luhn
-// a matter of a few additions for any sequence of groups: even is the sum
-// where the last digit counts once, odd the one where it is doubled.
+import "unicode/utf8"
+
+// group is a run of digits with nothing between them.
 type group struct {
 	start, end int    // offsets in the text
 	value      uint64 // of at most maxDigits digits
 	n          int    // digits
-	even, odd  uint8
-	before     gap // what divides it from the group before
+	sums       sums
+	before     gap  // what divides it from the group before
+	whole      bool // see whole
 }
+
+// sums make the Luhn check of any sequence of digits a matter of one
+// subtraction: the sum modulo ten where the last digit counts once, and where
+// it is doubled.
+type sums struct{ once, doubled uint8 }
+
+// add appends a digit.
+func (s sums) add(d uint8) sums {
+	return sums{mod10[s.doubled+d], mod10[s.once+twice[d]]}
+}
+
+// then returns the sums of digits that are followed by n more.
+func (s sums) then(n int) sums {
+	if n&1 == 1 {
+		return sums{s.doubled, s.once}
+	}
+	return s
+}
+
+// plus adds the sums of digits that follow.
+func (s sums) plus(t sums) sums { return sums{mod10[s.once+t.once], mod10[s.doubled+t.doubled]} }
+
+var mod10 = [20]uint8{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
 
 // gap is what stands between two groups: the class in the low bits, the
 // number of characters above. Two equal gaps look the same to a reader.
@@ -23,22 +47,13 @@ func (g gap) class() class { return class(g & 7) }
 func (g *group) add(d uint8) {
 	g.value = g.value*10 + uint64(d)
 	g.n++
-	g.even, g.odd = (g.odd+d)%10, (g.even+twice[d])%10
+	g.sums = g.sums.add(d)
 }
 
-// join appends the digits of another group. Both together have at most
-// maxDigits.
-func (g *group) join(h *group) {
-	g.value = g.value*pow10[h.n] + h.value
-	g.n += h.n
-	even, odd := g.even, g.odd
-	if h.n&1 == 1 {
-		even, odd = odd, even
-	}
-	g.even, g.odd = (even+h.even)%10, (odd+h.odd)%10
-}
+// first returns the first digit.
+func (g *group) first() uint64 { return g.value / pow10[g.n-1] }
 
-func (g *group) luhn() bool { return g.even == 0 }
+func (g *group) luhn() bool { return g.sums.once == 0 }
 
 // FindPANs appends to dst the card numbers in a decoded text, in order and
 // without overlap, and returns it. Offsets are bytes of text and cover the
@@ -48,9 +63,9 @@ func FindPANs(dst []Span, text []byte) []Span {
 	if !Candidate(text) {
 		return dst
 	}
-	f := finder{text: text, dst: dst}
+	f := finder{text: text, out: &dst}
 	f.find()
-	return f.dst
+	return dst
 }
 
 // HasPAN reports whether FindPANs finds anything, and the offset of the first.
@@ -58,7 +73,7 @@ func HasPAN(text []byte) (offset int, found bool) {
 	if !Candidate(text) {
 		return 0, false
 	}
-	f := finder{text: text, once: true}
+	f := finder{text: text}
 	f.find()
 	return f.at, f.found
 }
@@ -66,13 +81,12 @@ func HasPAN(text []byte) (offset int, found bool) {
 // finder is one search.
 type finder struct {
 	text  []byte
-	dst   []Span
-	once  bool // stop at the first, without a span
+	out   *[]Span // nil: stop at the first
 	found bool
 	at    int
 }
 
-// find walks from number to number. A number that stands alone is judged here;
+// find walks from number to number. One that stands alone is judged here;
 // several in a row are the business of a run.
 func (f *finder) find() {
 	for i := nextDigit(f.text, 0); i < len(f.text); i = nextDigit(f.text, i) {
@@ -81,18 +95,47 @@ func (f *finder) find() {
 			i += size
 			continue
 		}
-		g, end := readGroup(f.text, i)
-		if _, next := readGap(f.text, end); next == end {
-			if f.alone(&g) {
+		end, groups, digits := measure(f.text, i)
+		switch {
+		case digits < minDigits:
+		case groups > 1:
+			f.run(i)
+		default:
+			if g, _ := readGroup(f.text, i); f.alone(&g) {
 				f.hit(g.start, g.end, g.n)
 			}
-			i = end
-		} else {
-			i = f.run(i)
 		}
-		if f.once && f.found {
+		if f.out == nil && f.found {
 			return
 		}
+		i = end
+	}
+}
+
+// measure returns the end of the run of groups that begins at i, and how many
+// groups and digits it has.
+func measure(text []byte, i int) (end, groups, digits int) {
+	for {
+		for i < len(text) {
+			size := 1
+			if text[i]-'0' > 9 {
+				if text[i] < utf8.RuneSelf {
+					break
+				}
+				var c class
+				if c, size, _ = classify(text[i:]); c != classDigit {
+					break
+				}
+			}
+			digits++
+			i += size
+		}
+		groups++
+		_, next := readGap(text, i)
+		if next == i {
+			return i, groups, digits
+		}
+		i = next
 	}
 }
 
@@ -100,26 +143,21 @@ func (f *finder) hit(start, end, n int) {
 	if !f.found {
 		f.found, f.at = true, start
 	}
-	if !f.once {
-		f.dst = append(f.dst, Span{Start: start, End: end, Kind: PAN, Digits: n})
+	if f.out != nil {
+		*f.out = append(*f.out, Span{Start: start, End: end, Kind: PAN, Digits: n})
 	}
 }
 
 // alone judges a single group.
 func (f *finder) alone(g *group) bool {
-	ok, _ := judge(g.value, g.n, g.luhn())
-	return ok && !gtin(g.value, g.n) && !f.phone(g.start, g)
+	return judge(g.value, g.n, g.luhn()) && !gtin(g.value, g.n) && !f.phone(g.start, g.first(), g.n)
 }
 
-// phone reports whether the digits g, which begin at start, look like an
+// phone reports whether n digits that begin at start look like an
 // international phone number: ITU-T E.164 with its plus sign, of a length that
 // cards of these first digits no longer have.
-func (f *finder) phone(start int, g *group) bool {
-	if g.n > 14 || start == 0 || f.text[start-1] != '+' {
-		return false
-	}
-	first := g.value / pow10[g.n-1]
-	return first >= 4 && first <= 6
+func (f *finder) phone(start int, first uint64, n int) bool {
+	return n <= 14 && first >= 4 && first <= 6 && start > 0 && f.text[start-1] == '+'
 }
 
 // readGroup reads the digits at i. A group of more than maxDigits has n
@@ -130,7 +168,7 @@ func readGroup(text []byte, i int) (group, int) {
 		d := text[i] - '0'
 		size := 1
 		if d > 9 {
-			if text[i] < 0x80 {
+			if text[i] < utf8.RuneSelf {
 				break
 			}
 			var c class
@@ -151,6 +189,9 @@ func readGroup(text []byte, i int) (group, int) {
 // readGap reads what divides two groups. It returns the offset of the digit
 // that follows, or end itself where none follows or too much stands between.
 func readGap(text []byte, end int) (gap, int) {
+	if end < len(text) && byteClass[text[end]] == classOther {
+		return 0, end
+	}
 	var kind class
 	visible := 0
 	for i := end; i < len(text); {

@@ -3,7 +3,7 @@ package detect
 // runSize is the number of groups that a run remembers: those that a card may
 // reach ahead and behind, and room to move.
 const (
-	reach   = maxDigits // groups that a card has at most
+	reach   = maxDigits + 3 // groups that a card has at most, and those of a date next to it
 	runSize = 3 * reach
 )
 
@@ -13,14 +13,34 @@ const (
 // groups before the first have been forgotten.
 type run struct {
 	groups     [runSize]group
+	totals     [runSize + 1]total // those before groups[k]; the last one, those of all
 	n          int
 	from, next int
 	open       bool
 }
 
-// run reads the groups from i on to the end of the run, and judges them. It
-// returns the offset after the run.
-func (f *finder) run(i int) int {
+// total is what the groups of a run come to, from its beginning on.
+type total struct {
+	digits, wholes int
+	sums           sums
+}
+
+// push adds a group.
+func (r *run) push(g group) {
+	g.whole = whole(&g)
+	t := r.totals[r.n]
+	t.sums = t.sums.then(g.n).plus(g.sums)
+	t.digits += g.n
+	if g.whole {
+		t.wholes++
+	}
+	r.groups[r.n] = g
+	r.n++
+	r.totals[r.n] = t
+}
+
+// run judges the groups from i on to the end of the run.
+func (f *finder) run(i int) {
 	var r run
 	var before gap
 	for {
@@ -31,21 +51,20 @@ func (f *finder) run(i int) int {
 			r.n, r.from, r.next, r.open = 0, 0, 0, false
 		}
 		if g.n <= maxDigits {
-			r.groups[r.n] = g
-			r.n++
-		}
-		if f.once && f.found {
-			return len(f.text)
+			r.push(g)
 		}
 		var next int
 		if before, next = readGap(f.text, end); next == end {
 			f.end(&r)
-			return end
+			return
 		}
 		i = next
 		if r.n == runSize {
 			f.advance(&r, runSize-reach)
 			r.shift()
+		}
+		if f.out == nil && f.found {
+			return
 		}
 	}
 }
@@ -63,15 +82,13 @@ func (r *run) weakly(g *group) bool {
 // shift forgets the groups that no later card can reach.
 func (r *run) shift() {
 	k := r.next - reach
-	if r.from > k {
-		k = r.from
-	} else {
-		r.open = true
-	}
 	copy(r.groups[:], r.groups[k:r.n])
+	copy(r.totals[:], r.totals[k:r.n+1])
 	r.n -= k
-	r.from -= k
 	r.next -= k
+	if r.from -= k; r.from < 0 {
+		r.from, r.open = 0, true
+	}
 }
 
 func (f *finder) end(r *run) { f.advance(r, r.n) }
@@ -103,38 +120,46 @@ func (f *finder) leave(r *run, a, b int) {
 
 // take reports the groups from i to j as a card.
 func (f *finder) take(r *run, i, j int) {
-	n := 0
-	for k := i; k < j; k++ {
-		n += r.groups[k].n
-	}
-	f.hit(r.groups[i].start, r.groups[j-1].end, n)
+	f.hit(r.groups[i].start, r.groups[j-1].end, r.totals[j].digits-r.totals[i].digits)
 }
 
 // longest returns the end j of the longest card that begins with group i and
 // ends before group limit. One with a Luhn digit goes before one without.
 // closed says that the run ends at limit.
 func (f *finder) longest(r *run, i, limit int, closed bool) (j int, ok bool) {
-	sum := group{}
-	var lax int
+	before := r.totals[i]
+	if r.totals[limit].digits-before.digits < minDigits {
+		return 0, false
+	}
+	first4 := r.first4(i)
+	lengths := lengthsOf(first4)
+	if lengths == 0 {
+		return 0, false
+	}
+	lax := 0
 	for k := i; k < limit; k++ {
-		g := &r.groups[k]
-		if sum.n+g.n > maxDigits || (k > i && (whole(g) || whole(&r.groups[i]))) {
-			break
-		}
-		if k == i {
-			sum = *g
-		} else {
-			sum.join(g)
-		}
-		good, doubtful := judge(sum.value, sum.n, sum.luhn())
-		if !good || (k == i && gtin(sum.value, sum.n)) || f.phone(sum.start, &sum) {
+		after := &r.totals[k+1]
+		n := after.digits - before.digits
+		if n < minDigits {
 			continue
 		}
-		common := k == i || usual(r.groups[i:k+1])
+		if n > maxDigits || k > i && after.wholes > before.wholes {
+			break
+		}
+		if lengths>>uint(n)&1 == 0 {
+			continue
+		}
+		luhn := before.sums.then(n).once == after.sums.once
+		if !luhn && (first4/100 != 62 || n < minLax) || f.phone(r.groups[i].start, uint64(first4/1000), n) {
+			continue
+		}
+		common := k == i && !gtin(r.groups[i].value, n) || k > i && usual(r.groups[i:k+1])
 		switch {
-		case doubtful && common:
-			lax = k + 1
-		case !doubtful && (common || f.apart(r, i, k+1, limit, closed)) && !r.inDate(i):
+		case !luhn:
+			if common {
+				lax = k + 1
+			}
+		case (common || k > i && f.apart(r, i, k+1, limit, closed)) && !r.inDate(i):
 			j = k + 1
 		}
 	}
@@ -142,6 +167,18 @@ func (f *finder) longest(r *run, i, limit int, closed bool) (j int, ok bool) {
 		j = lax
 	}
 	return j, j > 0
+}
+
+// first4 returns the first four digits from group i on. There are that many.
+func (r *run) first4(i int) uint16 {
+	var value uint64
+	for missing := 4; missing > 0; i++ {
+		g := &r.groups[i]
+		take := min(g.n, missing)
+		value = value*pow10[take] + g.value/pow10[g.n-take]
+		missing -= take
+	}
+	return uint16(value)
 }
 
 // whole reports whether the group is a number of its own that is never one of
@@ -152,11 +189,10 @@ func whole(g *group) bool {
 	if g.n < minDigits {
 		return false
 	}
-	ok, _ := judge(g.value, g.n, g.luhn())
-	if ok {
+	if judge(g.value, g.n, g.luhn()) {
 		return true
 	}
-	first := g.value / pow10[g.n-1]
+	first := g.first()
 	return first == 1 || first == 7 || first == 8
 }
 

@@ -25,10 +25,11 @@ func FindSealed(dst []Span, text []byte) []Span {
 		for end < len(text) && letter(text[end]) {
 			end++
 		}
-		at = end
+		at = start + len(sealedPrefix)
 		if end-start < len(sealedPrefix)+minSealedLetters || end < len(text) && joins(text[end]) {
 			continue
 		}
+		at = end
 		dst = append(dst, Span{Start: start, End: end, Kind: SealedToken})
 	}
 	return dst

@@ -1,0 +1,100 @@
+package detect
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
+
+// suspicious reports whether a JSON text is worth the guard's walk. It looks
+// at eight bytes at a time and knows nothing of strings: what it clears holds
+// no card number, whatever the bytes mean.
+//
+// Between two digits of a card there are at most maxGap plain characters;
+// anything more is escapes, which hold a backslash, or bytes beyond ASCII. So
+// the digits of a card lie in a chain of words of which each holds a digit, a
+// backslash or a byte beyond ASCII, or follows one with a backslash (of
+// "\uFEFF - " the last eight bytes hold none of them). Only a chain with the
+// digits of a card is looked at. A number of fewer digits can be a card only
+// by its exponent.
+func suspicious(b []byte) bool {
+	var (
+		start, digits int    // of the chain
+		escaped       bool   // the word before holds a backslash
+		carry         uint64 // the last byte of the word before is a digit
+	)
+	for i := 0; i < len(b); i += 8 {
+		var x uint64
+		if i+8 <= len(b) {
+			x = binary.LittleEndian.Uint64(b[i:])
+		} else {
+			var tail [8]byte
+			copy(tail[:], b[i:])
+			x = binary.LittleEndian.Uint64(tail[:])
+		}
+		d := digitMask(x)
+		slash := equalMask(x, '\\')
+		if exponents := equalMask(x|spaces, 'e') & (d<<8 | carry); exponents != 0 && exponentNumbers(b, i, exponents) {
+			return true
+		}
+		carry = d >> 56
+		if d|slash|x&highs != 0 || escaped {
+			digits += bits.OnesCount64(d)
+			escaped = slash != 0
+			continue
+		}
+		if digits >= minDigits && suspiciousChain(b, start, i) {
+			return true
+		}
+		start, digits = i, 0
+	}
+	return digits >= minDigits && suspiciousChain(b, start, len(b))
+}
+
+const (
+	ones   = 0x0101010101010101
+	spaces = 0x2020202020202020
+)
+
+// equalMask sets the high bit of every byte of x that is c.
+func equalMask(x uint64, c byte) uint64 {
+	y := x ^ ones*uint64(c)
+	return ^((y&lows + lows) | y | lows)
+}
+
+// suspiciousChain looks at a chain, from the word before it on.
+func suspiciousChain(b []byte, start, end int) bool {
+	chain := b[start:end]
+	if bytes.IndexByte(chain, '\\') >= 0 {
+		return true
+	}
+	_, found := HasPAN(chain)
+	return found
+}
+
+// exponentNumbers looks at the numbers with an exponent whose e is marked in
+// the word at i.
+func exponentNumbers(b []byte, i int, marks uint64) bool {
+	for ; marks != 0; marks &= marks - 1 {
+		at := i + bits.TrailingZeros64(marks)>>3
+		if at+1 >= len(b) || !numberByte[b[at+1]] {
+			continue
+		}
+		start := at
+		for start > 0 && numberByte[b[start-1]] && at-start < maxMantissa {
+			start--
+		}
+		if at-start == maxMantissa {
+			return true
+		}
+		var buf [maxDigits]byte
+		if _, ok := PANNumber(buf[:0], b[start:numberEnd(b, at)]); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// maxMantissa is the length from which a number with an exponent is left to
+// the walk, so that looking back stays cheap.
+const maxMantissa = 64
