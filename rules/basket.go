@@ -117,7 +117,7 @@ func (l *loader) otherwise(n yamlfile.Node, b *Basket) {
 		return
 	}
 	b.Otherwise = id
-	if b.Classes[id-1].Label != NoLabel {
+	if b.Classes[id-1].Label != NoLabel || l.basket.classes[id-1].label.Written() {
 		return
 	}
 	for _, c := range b.Classes {

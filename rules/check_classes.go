@@ -3,9 +3,6 @@ package rules
 import (
 	"fmt"
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // checkClasses finds classes and rules that can never win, and classes whose
@@ -93,165 +90,6 @@ func (l *loader) checkValues(i, r int, index []*ruleIndex) {
 	}
 }
 
-// ruleIndex answers whether some rules take all that another rule does. It may
-// say no where the truth is yes, never the other way round.
-type ruleIndex struct {
-	rules []Rule
-	words []map[string]bool // of each rule's conditions with a word list, folded
-}
-
-func newRuleIndex(rules []Rule) *ruleIndex {
-	x := &ruleIndex{rules: rules}
-	for _, r := range rules {
-		var set map[string]bool
-		for _, c := range r.Conditions {
-			if len(c.Words) > 0 && len(r.Conditions) == 1 {
-				set = make(map[string]bool, len(c.Words))
-				for _, w := range c.Words {
-					set[strings.ToLower(w)] = true
-				}
-			}
-		}
-		x.words = append(x.words, set)
-	}
-	return x
-}
-
-// covers reports whether one of the rules takes all that r does, or, where r
-// is one condition, whether its values are taken by several of them.
-func (x *ruleIndex) covers(r *Rule) bool {
-	for i := range x.rules {
-		if x.ruleCovers(i, r) {
-			return true
-		}
-	}
-	if len(r.Conditions) != 1 || len(r.Conditions[0].Words) > 0 {
-		return false
-	}
-	c := r.Conditions[0]
-	values := 0
-	for _, text := range slices.Concat(c.Equal, c.Globs) {
-		values++
-		one := Condition{Field: c.Field, Equal: []string{text}}
-		if len(c.Globs) > 0 {
-			one = Condition{Field: c.Field, Globs: []string{text}}
-		}
-		taken := false
-		for i := range x.rules {
-			taken = taken || x.ruleCovers(i, &Rule{Conditions: []Condition{one}})
-		}
-		if !taken {
-			return false
-		}
-	}
-	return values > 1
-}
-
-// ruleCovers reports whether every condition of a rule holds where r does.
-func (x *ruleIndex) ruleCovers(i int, r *Rule) bool {
-	for c := range x.rules[i].Conditions {
-		a, implied := &x.rules[i].Conditions[c], false
-		for j := range r.Conditions {
-			implied = implied || sameField(a.Field, r.Conditions[j].Field) && x.implies(i, a, &r.Conditions[j])
-		}
-		if !implied {
-			return false
-		}
-	}
-	return len(x.rules[i].Conditions) > 0
-}
-
-func sameField(a, b Path) bool { return slices.Equal(a.Steps, b.Steps) }
-
-// implies reports whether a holds wherever b does.
-func (x *ruleIndex) implies(i int, a, b *Condition) bool {
-	if slices.Contains(a.Globs, "*") {
-		return true
-	}
-	for _, w := range b.Words {
-		if !x.words[i][strings.ToLower(w)] {
-			return false
-		}
-	}
-	for _, v := range b.Equal {
-		if !a.takesText(v) {
-			return false
-		}
-	}
-	for _, g := range b.Globs {
-		literal := !strings.ContainsAny(g, "*?")
-		same := slices.ContainsFunc(a.Globs, func(have string) bool { return strings.EqualFold(have, g) })
-		if !same && !(literal && a.takesText(g)) {
-			return false
-		}
-	}
-	return len(b.Words)+len(b.Equal)+len(b.Globs) > 0
-}
-
-// takesText reports whether the condition holds for a field of that text.
-func (c *Condition) takesText(text string) bool {
-	for _, v := range c.Equal {
-		if strings.EqualFold(v, text) {
-			return true
-		}
-	}
-	for _, g := range c.Globs {
-		if globMatch(strings.ToLower(g), strings.ToLower(text)) {
-			return true
-		}
-	}
-	for _, w := range c.Words {
-		if containsPhrase(strings.ToLower(text), strings.ToLower(w)) {
-			return true
-		}
-	}
-	return false
-}
-
-// globMatch matches * to any run and ? to one character.
-func globMatch(glob, text string) bool {
-	g, t := []rune(glob), []rune(text)
-	star, mark, i, j := -1, 0, 0, 0
-	for j < len(t) {
-		switch {
-		case i < len(g) && g[i] == '*':
-			star, mark, i = i, j, i+1
-		case i < len(g) && (g[i] == '?' || g[i] == t[j]):
-			i, j = i+1, j+1
-		case star >= 0:
-			mark++
-			i, j = star+1, mark
-		default:
-			return false
-		}
-	}
-	for i < len(g) && g[i] == '*' {
-		i++
-	}
-	return i == len(g)
-}
-
-// containsPhrase reports whether a phrase stands in a text between word
-// boundaries.
-func containsPhrase(text, phrase string) bool {
-	for from := 0; from <= len(text); {
-		i := strings.Index(text[from:], phrase)
-		if i < 0 || phrase == "" {
-			return false
-		}
-		i += from
-		before, _ := utf8.DecodeLastRuneInString(text[:i])
-		after, _ := utf8.DecodeRuneInString(text[i+len(phrase):])
-		if !wordRune(before) && !wordRune(after) {
-			return true
-		}
-		from = i + 1
-	}
-	return false
-}
-
-func wordRune(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
-
 // checkClassesTaken finds classes whose items no leg carries: of the whole
 // policy, and of a route that splits the basket.
 func (l *loader) checkClassesTaken() {
@@ -267,6 +105,9 @@ func (l *loader) checkClassesTaken() {
 					here[c] = true
 				}
 			case ItemsClass:
+				if leg.Class == NoClass {
+					return // it may have meant any
+				}
 				here[leg.Class], splits = true, true
 			}
 		}

@@ -12,7 +12,7 @@ func (l *loader) checkLabels() {
 			l.failAt(label.Position, "tag_collision", fmt.Sprintf("the labels %s and %s happen to get the same tag in sealed tokens", other, label.Name), "rename one of them, if no token of it has been made yet")
 		}
 		tags[label.Tag] = label.Name
-		if _, written := l.labelNodes[LabelID(id)]; written && !used[LabelID(id)] {
+		if _, written := l.labelNodes[LabelID(id)]; written && !used[LabelID(id)] && !l.diags.HasErrors() { // a broken path may have meant it
 			l.warnAt(label.Position, "label_unused", fmt.Sprintf("nothing bears the label %s", label.Name), "write paths, or remove it")
 		}
 		for _, p := range label.Paths {
@@ -76,7 +76,7 @@ func (l *loader) checkDestinations() {
 				}
 			}
 		}
-		if legs == 0 {
+		if legs == 0 && !l.diags.HasErrors() { // a broken leg may have meant it
 			l.warnAt(d.Position, "destination_unused", fmt.Sprintf("no leg goes to %s", d.Name), "write a leg, or remove it")
 		}
 		if legs > 0 && primary == 0 && nodes.response.Written() {
@@ -153,8 +153,8 @@ func (l *loader) checkSAD(destination int, nodes destinationNodes) {
 
 // checkCallers finds routes that nobody may call.
 func (l *loader) checkCallers() {
-	if !l.plan.HasCallers || len(l.plan.Callers) == 0 {
-		return
+	if !l.plan.HasCallers || l.diags.HasErrors() {
+		return // a broken caller may have meant it
 	}
 	for i := range l.plan.Routes {
 		called := false
@@ -168,30 +168,27 @@ func (l *loader) checkCallers() {
 }
 
 // labelsAt returns the labels that decide for a value of the body at an exact
-// path: of each family, those of the deepest pattern, and of these the most
-// special kind.
+// path: of each family, those whose pattern ends deepest, and of these the
+// most special kinds.
 func (p *Plan) labelsAt(exact Path) []LabelID {
-	type win struct {
-		id          LabelID
-		steps, kind int
-	}
-	best := map[LabelID]win{}
+	type rank struct{ steps, kind int }
+	ranks := make([]rank, len(p.Labels)) // zero: the label is not there
+	best := make([]rank, len(p.Labels))  // by family
 	for id, label := range p.Labels {
 		for _, lp := range label.Paths {
-			steps, ok := matchExact(lp.Path.Steps, exact.Steps)
-			if lp.Source != SourceBody || !ok {
-				continue
+			if steps, ok := matchExact(lp.Path.Steps, exact.Steps); ok && lp.Source == SourceBody {
+				ranks[id] = rank{max(ranks[id].steps, steps), label.Depth}
 			}
-			w := win{LabelID(id), steps, label.Depth}
-			if b, have := best[label.Family]; !have || w.steps > b.steps || w.steps == b.steps && w.kind > b.kind {
-				best[label.Family] = w
-			}
+		}
+		b := &best[label.Family]
+		if r := ranks[id]; r.steps > b.steps || r.steps == b.steps && r.kind > b.kind {
+			*b = r
 		}
 	}
 	var ids []LabelID
-	for id := range p.Labels {
-		if w, ok := best[p.Labels[id].Family]; ok && w.id == LabelID(id) {
-			ids = append(ids, w.id)
+	for id, label := range p.Labels {
+		if ranks[id].steps > 0 && ranks[id] == best[label.Family] {
+			ids = append(ids, LabelID(id))
 		}
 	}
 	return ids

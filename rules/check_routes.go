@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 
 	"chaperone/rules/detect"
 )
@@ -18,6 +19,7 @@ func (l *loader) checkRoutes() {
 			l.checkLegItems(&r.Legs[j], nodes.legs[j])
 			l.checkTotals(&r.Legs[j], nodes.legs[j])
 			l.checkCaptures(r, &r.Legs[j], nodes.legs[j])
+			l.checkSADForward(&r.Legs[j], nodes.legs[j])
 		}
 		if nodes.items.Written() && !classes {
 			nodes.items.Warn("items_unused", "no leg of the route takes a class of items", "remove the key")
@@ -46,6 +48,19 @@ func (l *loader) checkSADKeys(nodes routeNodes) {
 	for _, k := range nodes.keys {
 		if l.isSAD(k.path) {
 			k.node.Fail("sad_key", fmt.Sprintf("%s lies at sensitive authentication data, which must never be kept", k.what), "name another member")
+		}
+	}
+}
+
+// checkSADForward keeps query members and headers with one of the usual names
+// of sensitive authentication data from legs whose destination may not see it.
+func (l *loader) checkSADForward(leg *Leg, nodes legNodes) {
+	if leg.Destination >= 0 && leg.Primary && l.plan.Destinations[leg.Destination].Sees.Of(l.plan.Label(labelSAD)) == Plain {
+		return
+	}
+	for _, name := range slices.Concat(leg.ForwardQuery, leg.ForwardHeaders) {
+		if detect.SAD([]byte(name)) {
+			nodes.forward.Fail("sad_forward", fmt.Sprintf("%q is the name of sensitive authentication data, which the leg %s may not carry", name, leg.Name), "remove it from forward")
 		}
 	}
 }
@@ -164,7 +179,7 @@ func (l *loader) checkTotals(leg *Leg, nodes legNodes) {
 		nodes.totals.Fail("totals_missing", "the policy does not say where the basket's totals are", "write basket.totals")
 	case !l.basket.line.Written():
 		nodes.totals.Fail("line_missing", "the policy does not say where an item's amounts are", "write basket.line")
-	case !leg.KeepAll && nodes.keep.Present() && !l.keepsTotals(leg):
+	case !leg.KeepAll && nodes.keep.Present() && b.Totals != (TotalPaths{}) && !l.keepsTotals(leg):
 		nodes.totals.Warn("totals_not_kept", "the leg recomputes totals, and its keep lets none through", "add them to keep, or remove totals")
 	}
 }

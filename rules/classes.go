@@ -41,7 +41,8 @@ func (l *loader) class(e yamlfile.Entry, b *Basket) {
 	if nodes.label.Written() {
 		c.Label = l.refLabel(nodes.label)
 		if l.plan.inFamily(c.Label, labelSAD) || l.plan.inFamily(c.Label, labelPAN) {
-			nodes.label.Fail("class_label", fmt.Sprintf("a line item is no %s", l.plan.Labels[c.Label].Name), "use a label that says what the item tells about a person, as phi")
+			nodes.label.Fail("class_label", fmt.Sprintf("a line item cannot carry the label %s", l.plan.Labels[c.Label].Name), "use a label that says what the item tells about a person, as phi")
+			c.Label = NoLabel
 		}
 	}
 	alternatives := m.Get("any")

@@ -15,7 +15,7 @@ type legNodes struct {
 	at                        Position
 	to, items, totals, path   yamlfile.Node
 	keep                      yamlfile.Node
-	primary, success, headers yamlfile.Node
+	primary, success, forward yamlfile.Node
 }
 
 func (l *loader) legs(n yamlfile.Node, r *Route, nodes *routeNodes) {
@@ -30,7 +30,7 @@ func (l *loader) legs(n yamlfile.Node, r *Route, nodes *routeNodes) {
 	}
 	names := map[string]bool{}
 	for _, item := range items {
-		l.leg(item, r, nodes, names)
+		l.leg(named(item, n.Path(), "name", "to"), r, nodes, names)
 	}
 	if len(items) > 0 {
 		l.primary(n, r, nodes)
@@ -68,7 +68,8 @@ func (l *loader) leg(n yamlfile.Node, r *Route, nodes *routeNodes, names map[str
 		}
 	}
 	leg.Set, _ = l.set(m.Get("set"), false)
-	l.forward(m.Get("forward"), &leg)
+	ln.forward = m.Get("forward")
+	l.forward(ln.forward, &leg)
 	if ln.success.Written() {
 		leg.Success = l.success(ln.success)
 		if !leg.Primary {
@@ -131,13 +132,7 @@ func (l *loader) legPath(n yamlfile.Node, r *Route) *Pattern {
 	}
 	for _, s := range p.Segments {
 		if s.Capture != "" && r.Path.Source != "" && !r.Path.Captures(s.Capture) {
-			var known []string
-			for _, have := range r.Path.Segments {
-				if have.Capture != "" {
-					known = append(known, have.Capture)
-				}
-			}
-			l.undefined(n, "undefined_capture", "capture", s.Capture, known)
+			n.Fail("undefined_capture", fmt.Sprintf("the route captures no {%s}", s.Capture), "write it into match.path, as in /v1/patients/{id}")
 		}
 	}
 	if p.Rest && !r.Path.Rest {

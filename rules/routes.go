@@ -51,8 +51,23 @@ func (l *loader) readRoutes(n yamlfile.Node) {
 	}
 	names := map[string]bool{}
 	for _, item := range items {
-		l.route(item, names)
+		l.route(named(item, "routes", "name"), names)
 	}
+}
+
+// named lets messages speak of an element by its name instead of its number.
+// The name is the text of the first key that has one.
+func named(n yamlfile.Node, path string, keys ...string) yamlfile.Node {
+	if n.Kind() != yamlfile.Mapping {
+		return n
+	}
+	m := n.Map()
+	for _, key := range keys {
+		if name, _, ok := scalarText(m.Get(key)); ok && nameShape.MatchString(name) {
+			return n.As(path + "." + name)
+		}
+	}
+	return n
 }
 
 func (l *loader) route(n yamlfile.Node, names map[string]bool) {

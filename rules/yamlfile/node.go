@@ -77,6 +77,12 @@ func (n Node) Position() diag.Position { return n.at }
 // Path returns the node's place in the file, as in "destinations.ehr.sees".
 func (n Node) Path() string { return n.path }
 
+// As returns the node under another path, for elements that have a name.
+func (n Node) As(path string) Node {
+	n.path = path
+	return n
+}
+
 // Fail records a mistake at the node.
 func (n Node) Fail(code, message, hint string) {
 	if n.doc != nil {

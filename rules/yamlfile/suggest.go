@@ -8,7 +8,7 @@ import (
 // Suggest returns `did you mean "x"?` for the known name that is nearest to
 // what was written, or "" if none is near.
 func Suggest(written string, known []string) string {
-	best, distance := "", max(len(written), 3)/3+1
+	best, distance := "", max(len(written)+1, 3)/3+1
 	for _, k := range known {
 		if d := edits(strings.ToLower(written), strings.ToLower(k)); d < distance {
 			best, distance = k, d
