@@ -46,6 +46,8 @@ func (l *loader) caller(e yamlfile.Entry, owners map[[32]byte]string) {
 	}
 	if routes := m.Require("routes", "list the routes that it may call, or write all"); routes.Written() {
 		l.callerRoutes(routes, &c)
+	} else {
+		l.lostRoute = true
 	}
 	nodes := callerNodes{at: e.At}
 	c.Sees, nodes.sees = l.clearance(m.Get("sees"), aCaller)
@@ -106,6 +108,7 @@ func (l *loader) callerRoutes(n yamlfile.Node, c *Caller) {
 		}
 		if !found {
 			l.undefined(item, "undefined_route", "route", name, names)
+			l.lostRoute = true
 		}
 	}
 }

@@ -12,7 +12,7 @@ func (l *loader) checkLabels() {
 			l.failAt(label.Position, "tag_collision", fmt.Sprintf("the labels %s and %s happen to get the same tag in sealed tokens", other, label.Name), "rename one of them, if no token of it has been made yet")
 		}
 		tags[label.Tag] = label.Name
-		if _, written := l.labelNodes[LabelID(id)]; written && !used[LabelID(id)] && !l.diags.HasErrors() { // a broken path may have meant it
+		if _, written := l.labelNodes[LabelID(id)]; written && !used[LabelID(id)] && !l.lostLabel[LabelID(id)] {
 			l.warnAt(label.Position, "label_unused", fmt.Sprintf("nothing bears the label %s", label.Name), "write paths, or remove it")
 		}
 		for _, p := range label.Paths {
@@ -76,7 +76,7 @@ func (l *loader) checkDestinations() {
 				}
 			}
 		}
-		if legs == 0 && !l.diags.HasErrors() { // a broken leg may have meant it
+		if legs == 0 && !l.lostLeg {
 			l.warnAt(d.Position, "destination_unused", fmt.Sprintf("no leg goes to %s", d.Name), "write a leg, or remove it")
 		}
 		if legs > 0 && primary == 0 && nodes.response.Written() {
@@ -153,8 +153,8 @@ func (l *loader) checkSAD(destination int, nodes destinationNodes) {
 
 // checkCallers finds routes that nobody may call.
 func (l *loader) checkCallers() {
-	if !l.plan.HasCallers || l.diags.HasErrors() {
-		return // a broken caller may have meant it
+	if !l.plan.HasCallers || l.lostRoute {
+		return
 	}
 	for i := range l.plan.Routes {
 		called := false

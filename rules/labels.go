@@ -112,6 +112,8 @@ func (l *loader) refLabel(n yamlfile.Node) LabelID {
 }
 
 func (l *loader) label(id LabelID, n yamlfile.Node) {
+	before := len(*l.diags)
+	defer func() { l.lostLabel[id] = len(*l.diags) > before }()
 	if n.Kind() == yamlfile.List || n.Kind() == yamlfile.Scalar {
 		l.labelPaths(id, n.OneOrMore()) // shorthand
 		return

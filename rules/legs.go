@@ -20,6 +20,7 @@ type legNodes struct {
 
 func (l *loader) legs(n yamlfile.Node, r *Route, nodes *routeNodes) {
 	items := n.Items()
+	l.lostLeg = l.lostLeg || len(items) == 0
 	if n.Kind() == yamlfile.List && len(items) == 0 {
 		n.Fail("value_missing", "the route has no leg", "list the calls that the request becomes")
 		return
@@ -88,10 +89,12 @@ func (l *loader) leg(n yamlfile.Node, r *Route, nodes *routeNodes, names map[str
 
 // legName reads where a leg goes and what it is called.
 func (l *loader) legName(leg *Leg, to, name yamlfile.Node, names map[string]bool) {
+	l.lostLeg = l.lostLeg || to.Kind() != yamlfile.Scalar
 	if text, ok := to.Text(); ok {
 		known := l.destinationNames()
 		if leg.Destination = slices.Index(known, text); leg.Destination < 0 {
 			l.undefined(to, "undefined_destination", "destination", text, known)
+			l.lostLeg = true
 		}
 		leg.Name = text
 	}

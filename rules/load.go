@@ -48,7 +48,7 @@ func load(file string, src []byte, readFile func(name string) ([]byte, error), n
 	l := &loader{
 		file: file, read: readFile, now: now, diags: new(Diagnostics),
 		plan: &Plan{File: file}, files: map[string][]byte{},
-		labelNodes: map[LabelID]yamlfile.Node{},
+		labelNodes: map[LabelID]yamlfile.Node{}, lostLabel: map[LabelID]bool{},
 	}
 	root := yamlfile.Parse(file, src, l.diags)
 	if root.Written() {
@@ -78,6 +78,12 @@ type loader struct {
 	destinations []destinationNodes
 	routes       []routeNodes
 	callers      []callerNodes
+
+	// What was meant and could not be read: nothing is called unused that it
+	// may have meant.
+	lostLabel map[LabelID]bool // what a label says
+	lostLeg   bool             // a leg's destination
+	lostRoute bool             // a caller's route
 }
 
 func (l *loader) policy(m *yamlfile.Map) {
