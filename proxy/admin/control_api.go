@@ -54,13 +54,13 @@ func (c *Control) logTail(w http.ResponseWriter, r *http.Request) {
 	}
 	c.stream(w, r, func(s *stream) error {
 		return c.options.Log.Tail(r.Context(), audit.TailOptions{Last: n, Follow: follow}, func(l audit.Line) error {
-			return s.item(logLine(l))
+			return s.item(LogLine(l))
 		})
 	})
 }
 
-// logLine puts a line of the log into the words of the socket.
-func logLine(l audit.Line) control.LogLine {
+// LogLine puts a line of the log into the words of the socket.
+func LogLine(l audit.Line) control.LogLine {
 	line := control.LogLine{Chain: l.Chain, Seq: l.Seq, Fault: string(l.Fault)}
 	if l.Fault == "" {
 		line.Entry = l.Entry.Append(nil)
