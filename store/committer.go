@@ -2,7 +2,11 @@ package store
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"math"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,11 +18,15 @@ import (
 // belongs to the committer for good, which may still be sending it: make
 // another, and leave the byte slices it refers to unchanged.
 type Unit struct {
-	// Entries are sealed log entries. Their sequence numbers, and with a
-	// journal even their chain, are given when they are stored: neither can be
-	// part of the associated data under which they were sealed.
+	// Entries are sealed log entries. Their sequence numbers are given when
+	// they are stored, and so cannot be part of the associated data under which
+	// they were sealed.
 	Entries  [][]byte
 	Commands []Command
+	// Chain is the chain for which Entries were sealed, if that is part of
+	// their associated data: should they be stored in another one, Rechain is
+	// called. Empty means that it is not.
+	Chain string
 
 	// Seq is the sequence number that the first entry was given; valid when
 	// the unit was stored.
@@ -40,6 +48,10 @@ type CommitterOptions struct {
 	// on with, and entries to start it. Without it the committer ends with
 	// ErrChainBroken. It must not call the committer.
 	Restart func(broken string, head uint64, cause error) (chain string, entries [][]byte)
+	// Rechain seals an entry for another chain than Unit.Chain: after Restart,
+	// and for what an earlier process left in the journal. nil leaves such
+	// entries as they are. It must not call the committer.
+	Rechain func(entry []byte, from, to string) []byte
 	// Journal is the path of the local journal, made on first use with mode
 	// 0600. What an earlier process left in it is stored first.
 	Journal string
@@ -75,21 +87,90 @@ type Stats struct {
 	JournalBytes int64 // size of the journal
 }
 
-// unitState is the committer's own part of a Unit.
-type unitState struct{}
-
 // Committer is the one writer of a process's chain: it gathers the units of
 // many requests into one batch, with one batch in flight, and sends that again
 // byte for byte until its fate is known. It never waits for a batch to fill:
 // what came in while the last one was in flight is the next. All methods may
 // be called by several goroutines.
-type Committer struct{}
+type Committer struct {
+	d       Driver
+	o       CommitterOptions
+	log     *slog.Logger
+	journal *journal      // nil: none
+	wake    chan struct{} // there is something to send
+	done    chan struct{} // the writing goroutine has ended
+	ctx     context.Context
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+	laters  sync.WaitGroup // calls of CommitLater; grows only while not closed
+	epoch   time.Time      // what lease counts from, on the monotonic clock
+	lease   atomic.Int64   // when the newest acknowledged renewal was sent; < 0: none was
+
+	mu      sync.Mutex
+	queue   []*Unit   // in the order in which they came
+	flight  []*Unit   // of the batch in flight
+	since   time.Time // when that was first sent
+	failing time.Time // since when its attempts fail; zero: they do not
+	down    bool
+	broken  error
+	closed  bool
+	chain   string
+	head    uint64
+	hash    [32]byte
+	stats   Stats
+}
+
+const (
+	defaultDeadline   = 2 * time.Second
+	defaultPending    = 10_000
+	defaultAliveEvery = 5 * time.Second
+	defaultAliveFor   = 15 * time.Second
+	defaultJournal    = 1 << 30
+)
 
 // NewCommitter starts the writer of o.Chain on d, which stays the caller's to
 // close, after the committer. What the journal holds is stored before
-// anything new. It does not wait for the store.
+// anything new. It does not wait for the store. Its goroutines end with Close;
+// ctx bounds nothing but the start.
 func NewCommitter(ctx context.Context, d Driver, o CommitterOptions) (*Committer, error) {
-	return nil, ErrUnavailable
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if o.Chain == "" {
+		return nil, errors.New("store: a committer needs the id of its chain")
+	}
+	o.Deadline = orDuration(o.Deadline, defaultDeadline)
+	o.AliveEvery = orDuration(o.AliveEvery, defaultAliveEvery)
+	o.AliveFor = orDuration(o.AliveFor, defaultAliveFor)
+	if o.MaxPending <= 0 {
+		o.MaxPending = defaultPending
+	}
+	if o.JournalLimit <= 0 {
+		o.JournalLimit = defaultJournal
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Committer{
+		d: d, o: o, log: o.Logger,
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		epoch: time.Now(), chain: o.Chain, hash: ChainStart(o.Chain),
+	}
+	c.lease.Store(-1)
+	if o.Journal != "" {
+		j, left, err := openJournal(o.Journal, o.JournalLimit, o.Logger)
+		if err != nil {
+			return nil, err
+		}
+		c.journal, c.queue = j, left
+	}
+	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	c.wg.Go(c.run)
+	c.wg.Go(c.sweep)
+	return c, nil
 }
 
 // Commit stores a unit. When it returns nil every command was acknowledged,
@@ -97,37 +178,153 @@ func NewCommitter(ctx context.Context, d Driver, o CommitterOptions) (*Committer
 // store is known to be away, the error is ErrUnavailable: if MayPersist(err),
 // the unit may be stored yet, and what it claimed must be voided by
 // CommitLater. Commands that the store refused for good give their Err; the
-// rest of the unit is stored. ErrClosed and ErrChainBroken say that nothing of
-// this unit was sent.
-func (c *Committer) Commit(ctx context.Context, u *Unit) error { return ErrUnavailable }
+// rest of the unit is stored. ErrClosed and ErrChainBroken say that the
+// committer takes nothing any more; MayPersist tells of this unit.
+func (c *Committer) Commit(ctx context.Context, u *Unit) error {
+	if err := u.prepare(); err != nil {
+		return err
+	}
+	if err := c.place(ctx, u); err != nil {
+		return c.refused(err)
+	}
+	if err := c.enqueue(u, false); err != nil {
+		return c.refused(err)
+	}
+	select {
+	case err := <-u.state.done:
+		return c.refused(err)
+	case <-ctx.Done():
+		return c.refused(c.leave(u, ctx.Err()))
+	}
+}
 
 // CommitLater stores a unit that must not be lost, whatever the state of the
 // store: if that does not acknowledge in time, the unit is on local disk
 // (fsync'd) when CommitLater returns, and is stored in order once the store is
 // back, also after a restart; then nobody learns its commands' results. An
 // error says that it is neither stored nor on disk: then only MayPersist(err)
-// leaves hope.
-func (c *Committer) CommitLater(u *Unit) error { return ErrUnavailable }
+// leaves hope. If it is stored (u.Stored) but the store refused commands of it
+// for good, the error is theirs.
+func (c *Committer) CommitLater(u *Unit) error {
+	if err := u.prepare(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return c.refused(ErrClosed)
+	}
+	c.laters.Add(1)
+	c.mu.Unlock()
+	defer c.laters.Done()
+	// A body that cannot go ahead goes with the rest.
+	ctx, cancel := context.WithTimeout(c.ctx, c.o.Deadline)
+	_ = c.place(ctx, u)
+	cancel()
+	err := c.enqueue(u, true)
+	if err == nil {
+		err = <-u.state.done
+		if !errors.Is(err, ErrUnavailable) {
+			u.Stored = true
+			return err
+		}
+	}
+	return c.refused(c.keep(u, err))
+}
+
+// refused counts an error.
+func (c *Committer) refused(err error) error {
+	if err != nil {
+		c.mu.Lock()
+		c.stats.Refused++
+		c.mu.Unlock()
+	}
+	return err
+}
 
 // Head gives the newest acknowledged record of the chain; zero before it.
-func (c *Committer) Head() (seq uint64, hash [32]byte) { return 0, hash }
+func (c *Committer) Head() (seq uint64, hash [32]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.head == 0 {
+		return 0, hash
+	}
+	return c.head, c.hash
+}
 
 // Chain gives the id of the chain being written.
-func (c *Committer) Chain() string { return "" }
+func (c *Committer) Chain() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.chain
+}
 
 // Healthy tells whether the store acknowledged the last batch and none is
 // overdue. While it is false Commit fails at once.
-func (c *Committer) Healthy() bool { return false }
+func (c *Committer) Healthy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.down && c.broken == nil && !c.closed
+}
 
 // LeaseAge tells how long ago the newest acknowledged renewal of the chain's
-// lease was sent. A process whose lease is older than half of AliveFor must
-// not act on its claims. It needs no lock and is cheap.
-func (c *Committer) LeaseAge() time.Duration { return time.Hour }
+// lease was sent. It needs no lock and is cheap.
+func (c *Committer) LeaseAge() time.Duration {
+	at := c.lease.Load()
+	if at < 0 {
+		return math.MaxInt64
+	}
+	return time.Since(c.epoch) - time.Duration(at)
+}
+
+// LeaseFresh tells whether the lease is younger than half its length. If not,
+// the process must not act on its claims: others may take them for dead.
+func (c *Committer) LeaseFresh() bool { return c.LeaseAge() < c.o.AliveFor/2 }
 
 // Stats gives the counts.
-func (c *Committer) Stats() Stats { return Stats{} }
+func (c *Committer) Stats() Stats {
+	c.mu.Lock()
+	s := c.stats
+	s.Healthy = !c.down && c.broken == nil && !c.closed
+	s.Pending = len(c.queue)
+	if len(c.flight) > 0 || !c.failing.IsZero() {
+		s.InFlight = time.Since(c.since)
+	}
+	c.mu.Unlock()
+	s.Lease = c.LeaseAge()
+	if c.journal != nil {
+		s.JournalUnits, s.JournalBytes = c.journal.stats()
+	}
+	return s
+}
 
 // Close stores what is pending, until ctx ends, releases the lease and the
 // journal. What is not stored by then fails with ErrUnavailable or stays in
 // the journal for the next start.
-func (c *Committer) Close(ctx context.Context) error { return nil }
+func (c *Committer) Close(ctx context.Context) error {
+	c.mu.Lock()
+	again := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if again {
+		<-c.done
+		return nil
+	}
+	c.poke()
+	var err error
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		c.cancel()
+		<-c.done
+		err = &unavailable{cause: ctx.Err(), sent: true}
+	}
+	c.cancel()
+	c.wg.Wait()
+	c.failAll(&unavailable{cause: ErrClosed, sent: true})
+	c.laters.Wait()
+	if c.journal != nil {
+		err = errors.Join(err, c.journal.close())
+	}
+	return err
+}

@@ -17,7 +17,7 @@
 //	{r.K}:u.A           unknown: why the outcome is in doubt
 //	{r.K}:o.A           outcome
 //	{r.K}:d.A.N         delivery of leg N
-//	{r.K}:b.A.N         large body of leg N
+//	{r.K}:b.A.N[.ID]    large body of leg N, written before the claim by request ID
 //	t:S:H               a known token of scope S
 //	s:H                 a subject's random id
 //	m:NAME              what there is once per store

@@ -22,9 +22,23 @@ func DeliveryKey(k string, a, n int) string {
 	return register(k, 'd', a) + "." + strconv.Itoa(n)
 }
 
-// BodyKey names the register of the large body of leg n of attempt a.
+// BodyKey names the register of the large body of leg n of attempt a, which is
+// written before the claim is won. Two requests that claim the same attempt
+// would write over each other's; RequestBodyKey keeps them apart.
 func BodyKey(k string, a, n int) string {
 	return register(k, 'b', a) + "." + strconv.Itoa(n)
+}
+
+// RequestBodyKey is BodyKey for one request: id is its own, and is kept in its
+// claim. What a request that lost leaves behind ends by itself, and is in
+// nobody's way.
+func RequestBodyKey(k string, a, n int, id string) string {
+	return BodyKey(k, a, n) + "." + id
+}
+
+// isBodyKey tells whether a register is one of BodyKey or RequestBodyKey.
+func isBodyKey(key string) bool {
+	return strings.HasPrefix(key, "{r.") && strings.Contains(key, "}:b.")
 }
 
 // TokenKey names the known-token entry of a token in a scope; h is the keyed
