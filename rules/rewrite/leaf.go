@@ -110,7 +110,7 @@ func (v *View) value(x *value) (bool, *reason.Error) {
 		}
 		if label != rules.NoLabel {
 			x.form = max(x.form, form)
-			v.tallySpan(s, x.class, x.form)
+			v.tallySpan(s, x.pan, x.class, x.form)
 			return v.arrived(x, s.text, rules.FormatSealed, label)
 		}
 	}
@@ -127,7 +127,7 @@ func (v *View) ordinary(x *value) (bool, *reason.Error) {
 			if err != nil {
 				return false, err
 			}
-			v.tallySpan(s, x.class, form)
+			v.tallySpan(s, x.pan, x.class, form)
 			if form == rules.Block {
 				return false, v.blocked(label, "", int(s.start))
 			}
@@ -148,7 +148,7 @@ func (v *View) ordinary(x *value) (bool, *reason.Error) {
 	x.form = form
 	v.tallyPlace(x, form)
 	for i := range x.spans {
-		v.tallySpan(&x.spans[i], x.class, form)
+		v.tallySpan(&x.spans[i], x.pan, x.class, form)
 	}
 	return v.whole(x, label)
 }

@@ -84,8 +84,11 @@ func (v *View) tallyPlace(x *value, form rules.Form) {
 	}
 }
 
-func (v *View) tallySpan(s *span, class rules.ClassID, form rules.Form) {
+// tallySpan counts what a detector found, at a place that gives the label pan
+// or NoLabel. A whole value there is counted by its path already.
+func (v *View) tallySpan(s *span, pan rules.LabelID, class rules.ClassID, form rules.Form) {
 	switch {
+	case s.kind == spanPAN && s.whole && !s.name && pan == v.party.panLabel:
 	case s.kind == spanPAN:
 		v.tally.add(newTallyKey(tallyPAN, class, form, 0))
 	case s.label != rules.NoLabel:
@@ -100,6 +103,7 @@ func (v *View) tallyKeep(set uint32, class rules.ClassID, spans []span) {
 	}
 	for i := range spans {
 		switch s := &spans[i]; {
+		case s.kind == spanPAN && s.whole && !s.name && v.m.prog.panSets[set>>1] == v.party.panLabel:
 		case s.kind == spanPAN:
 			v.tally.add(newTallyKey(tallyPANUnkept, class, rules.Drop, 0))
 		case s.label != rules.NoLabel:
@@ -179,7 +183,7 @@ func (v *View) expandSet(d Decision, k tallyKey) {
 		}
 		v.decided(d)
 	}
-	if state(k.number())&stateSAD != 0 {
+	if state(k.number())&stateSAD != 0 && !p.sadSets[k.number()>>1] {
 		d.Rule, d.Label, d.Pattern = "detect.sad", e.labelName(e.sad), ""
 		if k.kind() == tallyUnkept {
 			d.Rule = ruleKeep

@@ -183,7 +183,7 @@ func (v *View) name(class rules.ClassID, spans []span, kept bool) (bool, *reason
 		if form == rules.Block && !kept {
 			form = rules.Drop // it does not go there anyway
 		}
-		v.tallySpan(&spans[i], class, form)
+		v.tallySpan(&spans[i], rules.NoLabel, class, form)
 		if form == rules.Block {
 			return false, v.blocked(label, "", int(spans[i].start))
 		}
