@@ -75,8 +75,13 @@ func Parse(file string, src []byte, diags *diag.Diagnostics) (root Node) {
 		return Node{}
 	}
 	root = d.body(f)
-	if tk := unread(f.Docs, tokens); tk != nil && !refused {
-		d.fail(d.at(tk), "yaml_syntax", "this text belongs to nothing before it", "check quotes, brackets and indentation")
+	unread, deep := survey(f.Docs, tokens)
+	switch {
+	case deep != nil:
+		d.fail(d.at(deep), "yaml_depth", "the file is nested too deeply", "")
+		return Node{}
+	case unread != nil && !refused:
+		d.fail(d.at(unread), "yaml_syntax", "this text belongs to nothing before it", "check quotes, brackets and indentation")
 		return Node{}
 	}
 	return root
@@ -166,44 +171,48 @@ func (d *document) syntax(err error) {
 	d.fail(d.at(at.GetToken()), "yaml_syntax", "this is not YAML: "+message, hint)
 }
 
-// unread returns the first value of the token stream that is in no tree. The
-// parser may skip what it does not expect; a rule that nobody reads would be a
-// rule that does not hold.
-func unread(docs []*ast.DocumentNode, tokens token.Tokens) *token.Token {
+// survey returns the first value of the token stream that is in no tree, and
+// the first one that is nested too deeply. The parser may skip what it does not
+// expect; a rule that nobody reads would be a rule that does not hold.
+func survey(docs []*ast.DocumentNode, tokens token.Tokens) (unread, deep *token.Token) {
 	seen := map[*token.Token]bool{}
 	for _, doc := range docs {
 		if doc.Body == nil {
 			continue
 		}
-		ast.Walk(visitor(func(n ast.Node) {
-			seen[n.GetToken()] = true
-			switch n := n.(type) {
-			case *ast.LiteralNode:
-				seen[n.Value.GetToken()] = true
-			case *ast.AliasNode:
-				seen[n.Value.GetToken()] = true
-			case *ast.AnchorNode:
-				seen[n.Name.GetToken()] = true
+		ast.Walk(&visitor{depth: 0, visit: func(n ast.Node, depth int) {
+			if depth > MaxDepth && deep == nil {
+				deep = n.GetToken()
 			}
-		}), doc.Body)
+			seen[n.GetToken()] = true
+		}}, doc.Body)
 	}
 	for _, tk := range tokens {
 		switch tk.Type {
 		case token.StringType, token.SingleQuoteType, token.DoubleQuoteType, token.IntegerType, token.FloatType,
 			token.BoolType, token.NullType, token.HexIntegerType, token.OctetIntegerType, token.BinaryIntegerType,
 			token.InfinityType, token.NanType:
-			if !seen[tk] && !(tk.Prev != nil && tk.Prev.Type == token.DirectiveType) {
-				return tk
+			if !seen[tk] {
+				return tk, deep
 			}
 		}
 	}
-	return nil
+	return nil, deep
 }
 
-type visitor func(ast.Node)
+// visitor passes every node of a tree on, with the maps and lists around it.
+type visitor struct {
+	depth int
+	visit func(n ast.Node, depth int)
+}
 
-func (v visitor) Visit(n ast.Node) ast.Visitor {
-	v(n)
+// Visit implements ast.Visitor.
+func (v *visitor) Visit(n ast.Node) ast.Visitor {
+	v.visit(n, v.depth)
+	switch n.(type) {
+	case *ast.MappingNode, *ast.SequenceNode:
+		return &visitor{v.depth + 1, v.visit}
+	}
 	return v
 }
 

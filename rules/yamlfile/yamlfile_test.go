@@ -25,6 +25,10 @@ func parse(src string) (yamlfile.Node, func() string) {
 
 func TestParseRefuses(t *testing.T) {
 	deep := strings.Repeat("[", 100)
+	var blocks strings.Builder
+	for i := range 100 {
+		blocks.WriteString(strings.Repeat(" ", i) + "a:\n")
+	}
 	for name, c := range map[string]struct{ src, want string }{
 		"alias":           {"a: *x\n", "f.yaml:1:4: YAML aliases (*name) are not read [yaml_feature]"},
 		"wildcard as key": {"a: [**.cvv]\n", "f.yaml:1:5: YAML aliases (*name) are not read [yaml_feature]"},
@@ -38,6 +42,7 @@ func TestParseRefuses(t *testing.T) {
 		"open bracket":    {"a: [1\nb: 2\n", "f.yaml:2:1: this is not YAML: ',' or ']' must be specified [yaml_syntax]"},
 		"not utf-8":       {"a: b\nc: \xff\n", "f.yaml:2:4: the file is not UTF-8 text [file_not_utf8]"},
 		"deep":            {"a: " + deep, "f.yaml:1:68: the file is nested too deeply [yaml_depth]"},
+		"deep block":      {blocks.String(), "f.yaml:65:66: the file is nested too deeply [yaml_depth]"},
 		"deep dashes":     {strings.Repeat("- ", 100) + "a", "f.yaml:1:65: the file is nested too deeply [yaml_depth]"},
 		"too large":       {strings.Repeat("#", yamlfile.MaxSize+1), "f.yaml: the file is larger than 1048576 bytes [file_too_large]"},
 	} {
