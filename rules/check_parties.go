@@ -83,6 +83,7 @@ func (l *loader) checkDestinations() {
 			nodes.response.Warn("response_unused", fmt.Sprintf("%s is never the primary, and only a primary's answer reaches the caller", d.Name), "remove the key")
 		}
 		l.checkSAD(i, nodes)
+		l.checkPANQueued(i, nodes)
 	}
 }
 
@@ -145,6 +146,24 @@ func (l *loader) checkSAD(destination int, nodes destinationNodes) {
 			for _, leg := range r.Legs {
 				if leg.Destination == destination && !leg.Primary {
 					n.Fail("sad_queued", fmt.Sprintf("the leg %s of the route %s is queued, and sensitive authentication data must never be stored", leg.Name, r.Name), "use drop, or name the same system as a second destination for its queued legs")
+				}
+			}
+		}
+	}
+}
+
+// checkPANQueued speaks up where card numbers would lie in the outbox, sealed,
+// until they are delivered.
+func (l *loader) checkPANQueued(destination int, nodes destinationNodes) {
+	for id := range l.plan.Labels {
+		n, written := nodes.sees[LabelID(id)]
+		if !written || !l.plan.inFamily(LabelID(id), labelPAN) || l.plan.Destinations[destination].Sees[id] != Plain {
+			continue
+		}
+		for _, r := range l.plan.Routes {
+			for _, leg := range r.Legs {
+				if leg.Destination == destination && !leg.Primary {
+					n.Warn("pan_queued", fmt.Sprintf("the leg %s of the route %s is queued with card numbers in it", leg.Name, r.Name), "use token or mask, unless the destination needs them; they are kept sealed until delivered")
 				}
 			}
 		}

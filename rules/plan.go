@@ -190,16 +190,19 @@ type Destination struct {
 	SeesPHI    bool // any label of the family phi above Drop: the agreement is enforced
 	Idempotent bool // it honours Idempotency-Key
 	Headers    []HeaderValue
-	CAFile     string // PEM; empty means the system's roots
-	Timeout    time.Duration
-	MaxConns   int
-	Response   Response
-	Position   Position
+	// CAFile is a PEM file, named as seen from where the program runs; empty
+	// means the system's roots.
+	CAFile   string
+	Timeout  time.Duration // of one call; zero means the proxy's own default
+	MaxConns int           // zero means the proxy's own default
+	Response Response
+	Position Position
 }
 
 // HeaderValue is a header that every call to a destination carries. The value
 // of a secret is read from File when the proxy starts, never by Load; Prefix
-// stands before it ("Bearer ").
+// stands before it ("Bearer "). File is named as seen from where the program
+// runs: a relative name in a policy is relative to the policy's folder.
 type HeaderValue struct {
 	Name, Value, File, Prefix string
 	Position                  Position
@@ -264,7 +267,8 @@ type Idempotency struct {
 }
 
 // Pattern is a path template: literal segments, {name} captures, and an
-// optional trailing /* that takes the rest.
+// optional trailing /* that takes the rest, which may be empty: /v1/* takes
+// /v1, too. The root / has no segments.
 type Pattern struct {
 	Source   string
 	Segments []Segment
@@ -273,7 +277,7 @@ type Pattern struct {
 
 // Segment is one part of a Pattern: a literal, or a capture.
 type Segment struct {
-	Literal string
+	Literal string // compared with the decoded segment, byte for byte
 	Capture string // name, without braces; Literal is empty then
 }
 
