@@ -34,10 +34,13 @@ func suspicious(b []byte) bool {
 		}
 		d := digitMask(x)
 		slash := equalMask(x, '\\')
-		if exponents := equalMask(x|spaces, 'e') & (d<<8 | carry); exponents != 0 && exponentNumbers(b, i, exponents) {
-			return true
+		if before := d<<8 | carry; before != 0 {
+			exponents := equalMask(x|spaces, 'e') & before
+			if exponents != 0 && exponentNumbers(b, i, exponents) {
+				return true
+			}
+			carry = d >> 56
 		}
-		carry = d >> 56
 		if d|slash|x&highs != 0 || escaped {
 			digits += bits.OnesCount64(d)
 			escaped = slash != 0
