@@ -160,7 +160,10 @@ func (l *loader) parseWords(n yamlfile.Node, name string, text []byte, say bool)
 		case len(word) > maxWordSize:
 			l.sayAt(say, at, "words_too_long", fmt.Sprintf("the phrase is longer than %d bytes", maxWordSize), "write one phrase on a line")
 			continue
-		case seen[strings.ToLower(word)]:
+		case phraseKey(word) == "":
+			l.sayAt(say, at, "words_no_word", fmt.Sprintf("%q has no letter and no digit, so it stands in no name", word), "remove the line")
+			continue
+		case seen[phraseKey(word)]:
 			if say {
 				l.warnAt(at, "words_twice", fmt.Sprintf("%q is in the list twice", word), "remove one of them")
 			}
@@ -170,7 +173,7 @@ func (l *loader) parseWords(n yamlfile.Node, name string, text []byte, say bool)
 			n.Fail("too_many", fmt.Sprintf("the word list %q has more than %d words", name, maxWords), "")
 			break
 		}
-		seen[strings.ToLower(word)] = true
+		seen[phraseKey(word)] = true
 		words = append(words, word)
 	}
 	return words

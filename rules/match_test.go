@@ -167,6 +167,9 @@ func TestComparisons(t *testing.T) {
 		{"glob needs a character", Condition{Globs: []string{"TX-?"}}, "TX-", false},
 		{"word", Condition{Words: []string{"lip filler"}}, "A Lip Filler, 1 ml", true},
 		{"part of a word", Condition{Words: []string{"peel"}}, "peeling", false},
+		{"what stands between", Condition{Words: []string{"lip filler"}}, "LIP-FILLER+", true},
+		{"a mark belongs to the word", Condition{Words: []string{"peel"}}, "peel\u0301", false},
+		{"no word", Condition{Words: []string{"+"}}, "a + b", false},
 		{"second place", Condition{Words: []string{"peel"}}, "peeling by peel", true},
 	} {
 		if got := c.c.takesText(c.text); got != c.want {

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // ruleIndex answers whether some rules take all that another rule does. It may
@@ -22,7 +21,7 @@ func newRuleIndex(rules []Rule) *ruleIndex {
 			if len(c.Words) > 0 && len(r.Conditions) == 1 {
 				set = make(map[string]bool, len(c.Words))
 				for _, w := range c.Words {
-					set[strings.ToLower(w)] = true
+					set[phraseKey(w)] = true
 				}
 			}
 		}
@@ -83,7 +82,7 @@ func (x *ruleIndex) implies(i int, a, b *Condition) bool {
 		return true
 	}
 	for _, w := range b.Words {
-		if !x.words[i][strings.ToLower(w)] {
+		if !x.words[i][phraseKey(w)] {
 			return false
 		}
 	}
@@ -114,12 +113,11 @@ func (c *Condition) takesText(text string) bool {
 			return true
 		}
 	}
-	for _, w := range c.Words {
-		if containsPhrase(strings.ToLower(text), strings.ToLower(w)) {
-			return true
-		}
+	if len(c.Words) == 0 {
+		return false
 	}
-	return false
+	words := wordsOf(text)
+	return slices.ContainsFunc(c.Words, func(phrase string) bool { return containsPhrase(words, wordsOf(phrase)) })
 }
 
 // globMatch matches * to any run and ? to one character.
@@ -145,23 +143,23 @@ func globMatch(glob, text string) bool {
 	return i == len(g)
 }
 
-// containsPhrase reports whether a phrase stands in a text between word
-// boundaries.
-func containsPhrase(text, phrase string) bool {
-	for from := 0; from <= len(text); {
-		i := strings.Index(text[from:], phrase)
-		if i < 0 || phrase == "" {
-			return false
-		}
-		i += from
-		before, _ := utf8.DecodeLastRuneInString(text[:i])
-		after, _ := utf8.DecodeRuneInString(text[i+len(phrase):])
-		if !wordRune(before) && !wordRune(after) {
+// phraseKey is the same for phrases of the same words.
+func phraseKey(phrase string) string { return strings.Join(wordsOf(phrase), " ") }
+
+// wordsOf cuts a text into its words, runs of letters, digits and marks, with
+// their case folded: what a word list is compared by.
+func wordsOf(text string) []string {
+	folded := strings.Map(func(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }, text)
+	return strings.FieldsFunc(folded, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) })
+}
+
+// containsPhrase reports whether the words of a phrase stand in a text one
+// after the other. A phrase without a word stands nowhere.
+func containsPhrase(text, phrase []string) bool {
+	for i := 0; len(phrase) > 0 && i+len(phrase) <= len(text); i++ {
+		if slices.Equal(text[i:i+len(phrase)], phrase) {
 			return true
 		}
-		from = i + 1
 	}
 	return false
 }
-
-func wordRune(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
