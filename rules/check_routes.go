@@ -128,33 +128,39 @@ func (l *loader) checkAnswerToken(route, member int, labels []LabelID) {
 	}
 }
 
-// checkLegItems holds a leg's class against what its destination may see and
-// what the leg keeps.
+// checkLegItems holds what a leg says of items against what it keeps.
 func (l *loader) checkLegItems(leg *Leg, nodes legNodes) {
 	b := l.plan.Basket
 	if b == nil || b.Items.Source == "" {
 		return
 	}
 	kept := leg.KeepAll || touchesAny(leg.Keep, &b.Items)
-	switch {
-	case leg.Items == ItemsNone && !leg.KeepAll && kept:
+	if leg.Items == ItemsNone && !leg.KeepAll && kept {
 		nodes.keep.Warn("keep_without_effect", fmt.Sprintf("the leg keeps %s and carries no items", b.Items.Source), "remove it from keep, or give the leg a class of items")
-	case leg.Items != ItemsClass || leg.Class == NoClass:
+	}
+	if leg.Items != ItemsClass || leg.Class == NoClass {
 		return
-	case !kept && nodes.keep.Present():
+	}
+	if !kept && nodes.keep.Present() {
 		nodes.items.Fail("items_not_kept", fmt.Sprintf("the leg takes items, and its keep lets none of %s through", b.Items.Source), fmt.Sprintf("add %s to keep", b.Items.Source))
 	}
-	class := b.Classes[max(leg.Class, 1)-1]
-	if leg.Items != ItemsClass || class.Label == NoLabel || leg.Destination < 0 {
+	l.checkClassSeen(leg, nodes)
+}
+
+// checkClassSeen holds a leg's class against what its destination may see.
+func (l *loader) checkClassSeen(leg *Leg, nodes legNodes) {
+	class := l.plan.Basket.Classes[leg.Class-1]
+	if class.Label == NoLabel || leg.Destination < 0 {
 		return
 	}
 	d, label := l.plan.Destinations[leg.Destination], l.plan.Labels[class.Label].Name
+	hint := fmt.Sprintf("let %s see %s, or give the leg another class", d.Name, label)
 	switch form := d.Sees.Of(class.Label); form {
 	case Plain:
 	case Drop:
-		nodes.items.Fail("class_not_seen", fmt.Sprintf("%s items are %s, which %s may not see", class.Name, label, d.Name), fmt.Sprintf("let %s see %s, or give the leg another class", d.Name, label))
+		nodes.items.Fail("class_not_seen", fmt.Sprintf("%s items are %s, which %s may not see", class.Name, label, d.Name), hint)
 	case Block:
-		nodes.items.Fail("class_not_seen", fmt.Sprintf("%s items are %s, which %s blocks: every request would be refused", class.Name, label, d.Name), fmt.Sprintf("let %s see %s, or give the leg another class", d.Name, label))
+		nodes.items.Fail("class_not_seen", fmt.Sprintf("%s items are %s, which %s blocks: every request would be refused", class.Name, label, d.Name), hint)
 	default:
 		nodes.items.Warn("class_not_plain", fmt.Sprintf("%s items are %s, so every value of theirs reaches %s as %s", class.Name, label, d.Name, aForm(form)), "check that this is meant")
 	}
