@@ -38,6 +38,13 @@ func closeCommitter(t testing.TB, c *store.Committer) {
 	}
 }
 
+// contextEnded gives a context that is over.
+func contextEnded() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx, cancel
+}
+
 // unit is a request: an entry, and a claim by who it is.
 func unit(i int) *store.Unit {
 	return &store.Unit{

@@ -183,6 +183,9 @@ func (r *unitReader) count() int {
 
 func (r *unitReader) text() []byte {
 	n := r.count()
+	if n == 0 {
+		return nil
+	}
 	t := append(make([]byte, 0, n), r.rest[:n]...)
 	r.rest = r.rest[n:]
 	return t
