@@ -77,7 +77,7 @@ func (w *object) id(name string, id ID) {
 	if id == "" {
 		return
 	}
-	if !id.valid() {
+	if len(id) > maxID || look(string(id)) != 0 {
 		id = Redacted
 	}
 	w.word(name, string(id))
@@ -87,8 +87,13 @@ func (w *object) name(name string, text Name) {
 	if text == "" {
 		return
 	}
-	if !text.valid() {
-		text = Redacted
+	what := look(string(text))
+	if len(text) > maxName || what&seenDigits != 0 || what&seenWide != 0 && !utf8.ValidString(string(text)) {
+		text, what = Redacted, 0
+	}
+	if what&(seenEscape|seenWide) == 0 {
+		w.word(name, string(text))
+		return
 	}
 	w.member(name)
 	w.b = appendString(w.b, string(text))
@@ -161,45 +166,57 @@ func appendTime(dst []byte, t time.Time) []byte {
 }
 
 const (
-	maxName  = 256
-	maxID    = 128
-	maxDigit = 12 // the shortest card number
+	maxName   = 256
+	maxID     = 128
+	maxDigits = 12 // the shortest card number
 )
 
-func (n Name) valid() bool {
-	return len(n) <= maxName && utf8.ValidString(string(n)) && !digitRun(string(n))
-}
+// What look has seen in a text.
+const (
+	seenOther  = 1 << iota // ASCII that an ID does not hold
+	seenEscape             // ASCII that JSON escapes
+	seenWide               // bytes beyond ASCII
+	seenDigits             // as many digits in a row as a card number has
+)
 
-func (id ID) valid() bool {
-	for i := range len(id) {
-		c := id[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-			c == '_' || c == '-' || c == '.' || c == ':') && id != Redacted {
-			return false
-		}
-	}
-	return len(id) <= maxID && !digitRun(string(id))
-}
-
-// digitRun reports whether s holds as many digits in a row as a card number
-// has, single spaces and dashes between them not counted.
-func digitRun(s string) bool {
+// look goes over a text once. Single spaces and dashes between digits do not
+// end a row of digits.
+func look(s string) (what uint8) {
 	run, gap := 0, false
 	for i := range len(s) {
-		switch c := s[i]; {
+		c := s[i]
+		what |= seenOf[c]
+		switch {
 		case '0' <= c && c <= '9':
-			if run++; run >= maxDigit {
-				return true
+			if run++; run >= maxDigits {
+				what |= seenDigits
 			}
 			gap = false
-		case (c == ' ' || c == '-') && run > 0 && !gap:
+		case run > 0 && !gap && (c == ' ' || c == '-'):
 			gap = true
 		default:
 			run, gap = 0, false
 		}
 	}
-	return false
+	return what
 }
+
+// seenOf says what one byte is; 0 is what an ID holds.
+var seenOf = func() (of [256]uint8) {
+	for i := range of {
+		c := byte(i)
+		switch {
+		case c >= utf8.RuneSelf:
+			of[i] = seenWide
+		case c < ' ' || c == 0x7f || c == '"' || c == '\\':
+			of[i] = seenEscape
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-', c == '.', c == ':':
+		default:
+			of[i] = seenOther
+		}
+	}
+	return of
+}()
 
 // appendString writes a JSON string. s is valid UTF-8. Control characters, DEL
 // and the line separators U+2028 and U+2029 are escaped, so that an entry is

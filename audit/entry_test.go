@@ -101,7 +101,7 @@ func randomEntry(r *rand.Rand) Entry {
 		for i := range b {
 			b[i] = "abcdefghjkXYZ_-.:357"[r.IntN(20)]
 		}
-		if digitRun(string(b)) {
+		if look(string(b))&seenDigits != 0 {
 			return ""
 		}
 		return string(b)
@@ -112,7 +112,7 @@ func randomEntry(r *rand.Rand) Entry {
 		for range r.IntN(12) {
 			b.WriteRune(runes[r.IntN(len(runes))])
 		}
-		if digitRun(b.String()) {
+		if look(b.String())&seenDigits != 0 {
 			return ""
 		}
 		return Name(b.String())
