@@ -6,6 +6,7 @@ import (
 
 	"chaperone/rules"
 	"chaperone/rules/basket"
+	"chaperone/rules/detect"
 	"chaperone/rules/rewrite/automaton"
 )
 
@@ -264,7 +265,7 @@ func (c *compiler) build(p *program, s *patternSet) {
 		l := &c.engine.plan.Labels[i]
 		labels[i] = automaton.Label{Family: int(l.Family), Depth: l.Depth}
 	}
-	table, err := automaton.Build(s.patterns, labels)
+	table, err := automaton.Build(s.patterns, labels, detect.SAD)
 	var blowup *automaton.BlowupError
 	switch {
 	case errors.As(err, &blowup):

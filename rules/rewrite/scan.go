@@ -3,6 +3,7 @@ package rewrite
 import (
 	"chaperone/rules/detect"
 	"chaperone/rules/reason"
+	"chaperone/rules/rewrite/automaton"
 )
 
 // scan reads the body into the tape: one strict pass, with one automaton step
@@ -117,7 +118,7 @@ func (m *Message) child(cur *frame, i int) (int, state, *reason.Error) {
 	if marks&markEscaped != 0 {
 		name = m.nameText.decode(name)
 	}
-	target, once := m.prog.table.Member(cur.state.automaton(), name)
+	target, once, mark := m.prog.table.Member(cur.state.automaton(), name)
 	if once != 0 {
 		bit := uint64(1) << (once - 1)
 		if cur.seen&bit != 0 {
@@ -126,7 +127,7 @@ func (m *Message) child(cur *frame, i int) (int, state, *reason.Error) {
 		cur.seen |= bit
 	}
 	at := state(target)<<stateShift | inherited
-	if detect.SAD(name) {
+	if mark == automaton.MarkYes || mark == automaton.Unmarked && detect.SAD(name) {
 		at |= stateSAD
 	}
 	if end-i > minSpan && m.detectString(i+1, end, marks, name, true) {

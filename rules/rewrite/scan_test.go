@@ -184,7 +184,9 @@ func TestTapeIsLinear(t *testing.T) {
 		"removed in a nest": func(n int) string {
 			return strings.Repeat(`{"patient":1,"a":`, n) + "1" + strings.Repeat(`,"patient":{"b":2}}`, n)
 		},
-		"cards in one string": func(n int) string { return `"` + strings.Repeat(`4111111111111111 x \u0034111111111111111 y `, n) + `"` },
+		"cards in one string": func(n int) string {
+			return `"` + strings.Repeat(`4111111111111111 x \u0034111111111111111 y `, n) + `"`
+		},
 	}
 	for name, body := range tests {
 		t.Run(name, func(t *testing.T) {

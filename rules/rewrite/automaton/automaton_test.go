@@ -20,6 +20,24 @@ func parse(t testing.TB, source string) rules.Path {
 	return p
 }
 
+// isCard is the mark of the tests.
+func isCard(name []byte) bool { return string(name) == "card" }
+
+func TestMarks(t *testing.T) {
+	tab, err := Build([]Pattern{
+		{Path: parse(t, "a.b"), Label: 0, Slot: None},
+		{Path: parse(t, "**.card"), Label: 0, Slot: None},
+	}, []Label{{0, 0}}, isCard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]uint8{"a": MarkNo, "card": MarkYes, "x": Unmarked} {
+		if _, _, mark := tab.Member(0, []byte(name)); mark != want {
+			t.Errorf("%s: mark %d, want %d", name, mark, want)
+		}
+	}
+}
+
 // place is a value's way from the root: a member by name, or an element by
 // index where name is empty and element is set.
 type hop struct {
@@ -114,7 +132,7 @@ func walk(t *Table, place []hop) uint32 {
 		if h.element {
 			s = t.Element(s, uint32(h.index))
 		} else {
-			s, _ = t.Member(s, []byte(h.name))
+			s, _, _ = t.Member(s, []byte(h.name))
 		}
 	}
 	return s
@@ -159,7 +177,7 @@ func TestAgainstSlowModel(t *testing.T) {
 			if err := b.run(maxStates, maxEdges); err != nil {
 				t.Fatalf("round %d: %v", round, err)
 			}
-			tab := b.table()
+			tab := b.table(isCard)
 			for range 200 {
 				var place []hop
 				for range rng.IntN(7) {
@@ -217,28 +235,28 @@ func TestOnceNumbersDecidingMembers(t *testing.T) {
 		{Path: parse(t, "note"), Label: 0, Slot: None},
 		{Path: parse(t, "**.sku"), Label: 0, Slot: None},
 	}
-	tab, err := Build(patterns, []Label{{0, 0}})
+	tab, err := Build(patterns, []Label{{0, 0}}, isCard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	items, itemsOnce := tab.Member(0, []byte("items"))
-	totals, totalsOnce := tab.Member(0, []byte("totals"))
-	_, noteOnce := tab.Member(0, []byte("note"))
-	_, deepOnce := tab.Member(0, []byte("sku"))
+	items, itemsOnce, _ := tab.Member(0, []byte("items"))
+	totals, totalsOnce, _ := tab.Member(0, []byte("totals"))
+	_, noteOnce, _ := tab.Member(0, []byte("note"))
+	_, deepOnce, _ := tab.Member(0, []byte("sku"))
 	if itemsOnce == 0 || totalsOnce == 0 || itemsOnce == totalsOnce || noteOnce != 0 || deepOnce != 0 {
 		t.Errorf("root: items %d, totals %d, note %d, sku %d", itemsOnce, totalsOnce, noteOnce, deepOnce)
 	}
-	if _, once := tab.Member(tab.Element(items, 7), []byte("sku")); once == 0 {
+	if _, once, _ := tab.Member(tab.Element(items, 7), []byte("sku")); once == 0 {
 		t.Error("items.#.sku has no number")
 	}
-	if _, once := tab.Member(totals, []byte("tax")); once == 0 {
+	if _, once, _ := tab.Member(totals, []byte("tax")); once == 0 {
 		t.Error("totals.tax has no number")
 	}
 	patterns = patterns[:0]
 	for i := range maxOnce + 1 {
 		patterns = append(patterns, Pattern{Path: parse(t, "m"+strconv.Itoa(i)), Label: None, Slot: i, Decides: true})
 	}
-	if _, err := Build(patterns, nil); !errors.Is(err, ErrTooManyDeciding) {
+	if _, err := Build(patterns, nil, isCard); !errors.Is(err, ErrTooManyDeciding) {
 		t.Errorf("65 deciding members: %v", err)
 	}
 }
@@ -261,7 +279,7 @@ func TestThousandPatternsStaySmall(t *testing.T) {
 			for i := range 1000 {
 				patterns = append(patterns, Pattern{Path: parse(t, path(i)), Label: i % 3, Slot: None})
 			}
-			tab, err := Build(patterns, []Label{{0, 0}, {0, 1}, {2, 0}})
+			tab, err := Build(patterns, []Label{{0, 0}, {0, 1}, {2, 0}}, isCard)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -278,7 +296,7 @@ func TestBlowupIsBoundedAndNamed(t *testing.T) {
 		{Path: parse(t, "**.a"+strings.Repeat(".*", 24)+".b"), Label: 0, Slot: None},
 		{Path: parse(t, "**.c"), Label: 0, Slot: None},
 	}
-	_, err := Build(patterns, []Label{{0, 0}})
+	_, err := Build(patterns, []Label{{0, 0}}, isCard)
 	var blowup *BlowupError
 	if !errors.As(err, &blowup) {
 		t.Fatalf("error %v, want a blow-up", err)
@@ -292,14 +310,14 @@ func TestBlowupIsBoundedAndNamed(t *testing.T) {
 }
 
 func TestLookupsDoNotAllocate(t *testing.T) {
-	tab, err := Build([]Pattern{{Path: parse(t, "a.#.a_rather_long_member_name"), Label: 0, Slot: None}}, []Label{{0, 0}})
+	tab, err := Build([]Pattern{{Path: parse(t, "a.#.a_rather_long_member_name"), Label: 0, Slot: None}}, []Label{{0, 0}}, isCard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	long := []byte("a_rather_long_member_name")
 	if n := testing.AllocsPerRun(100, func() {
-		s, _ := tab.Member(0, []byte("a"))
-		s, _ = tab.Member(tab.Element(s, 3), long)
+		s, _, _ := tab.Member(0, []byte("a"))
+		s, _, _ = tab.Member(tab.Element(s, 3), long)
 		if tab.States[s].Set == 0 {
 			t.Fatal("no label at the end")
 		}

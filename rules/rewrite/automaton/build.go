@@ -53,8 +53,9 @@ func (e *BlowupError) Error() string {
 }
 
 // Build makes the automaton of the patterns. labels is indexed by
-// Pattern.Label. The error is a *BlowupError or ErrTooManyDeciding.
-func Build(patterns []Pattern, labels []Label) (*Table, error) {
+// Pattern.Label. mark is asked about each name of the patterns, so that a walk
+// need not ask again. The error is a *BlowupError or ErrTooManyDeciding.
+func Build(patterns []Pattern, labels []Label, mark func(name []byte) bool) (*Table, error) {
 	b := newBuilder(patterns, labels, true)
 	if err := b.run(maxStatesApart, maxEdgesApart); err != nil {
 		var blowup *BlowupError
@@ -66,7 +67,7 @@ func Build(patterns []Pattern, labels []Label) (*Table, error) {
 			return nil, err
 		}
 	}
-	return b.table(), nil
+	return b.table(mark), nil
 }
 
 // position is a place in a pattern: the steps before it are matched.

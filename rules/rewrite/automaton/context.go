@@ -113,7 +113,7 @@ func (b *builder) contextOf(c context) int32 {
 }
 
 // table turns the construction into its compact form.
-func (b *builder) table() *Table {
+func (b *builder) table(mark func(name []byte) bool) *Table {
 	t := &Table{Sets: [][]LabelRef{nil}, Slots: [][]uint16{nil}}
 	sets, slots := map[string]uint32{"": 0}, map[string]uint16{"": 0}
 	setOf := make([]uint32, len(b.contexts))
@@ -128,7 +128,7 @@ func (b *builder) table() *Table {
 			Slots: b.slotsOf(t, slots, s.own),
 		})
 	}
-	t.hash(b.edges)
+	t.hash(b.edges, mark)
 	return t
 }
 
@@ -178,7 +178,7 @@ func (b *builder) slotsOf(t *Table, slots map[string]uint16, own []position) uin
 }
 
 // hash fills the open-addressing table, at most half full.
-func (t *Table) hash(edges []namedEdge) {
+func (t *Table) hash(edges []namedEdge, mark func(name []byte) bool) {
 	size := max(2, 1<<bits.Len(uint(2*len(edges))))
 	t.edges = make([]edge, size)
 	t.shift = uint8(64 - bits.TrailingZeros(uint(size)))
@@ -199,6 +199,9 @@ func (t *Table) hash(edges []namedEdge) {
 			}
 			stored.name, stored.length = at, uint16(len(e.name))
 			stored.w0, stored.w1 = words([]byte(e.name))
+			if stored.mark = MarkNo; mark([]byte(e.name)) {
+				stored.mark = MarkYes
+			}
 		}
 		at := t.slot(e.state, stored.w0, stored.w1, int(stored.length))
 		for t.edges[at&uint64(size-1)].state != 0 {

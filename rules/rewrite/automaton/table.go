@@ -42,6 +42,7 @@ type edge struct {
 	name   uint32 // offset in Table.names
 	length uint16
 	once   uint8
+	mark   uint8
 }
 
 // Table is a built automaton. It is immutable and safe for concurrent use. The
@@ -61,25 +62,33 @@ const indexLength = 0xffff
 // maxName bounds the names that have edges; longer ones in a body have none.
 const maxName = indexLength - 1
 
+// Marks of a name, by the function given to Build.
+const (
+	Unmarked = iota // the name is none that the patterns have
+	MarkNo
+	MarkYes
+)
+
 // Member returns the state of the member with this decoded name in an object
 // of state s. once, if not zero, is the number from 1 to 64 of the member
 // within the object: two members of one object with the same number are
-// duplicates of a member that decides something.
-func (t *Table) Member(s uint32, name []byte) (target uint32, once uint8) {
+// duplicates of a member that decides something. mark is what Build's function
+// said of the name, Unmarked where the lookup did not meet the name.
+func (t *Table) Member(s uint32, name []byte) (target uint32, once, mark uint8) {
 	st := &t.States[s]
 	if st.shape&named == 0 {
-		return st.member, 0
+		return st.member, 0, Unmarked
 	}
 	w0, w1 := words(name)
 	if e := t.find(s, w0, w1, name); e != nil {
-		return e.target, e.once
+		return e.target, e.once, e.mark
 	}
 	if f := st.fallback; f != s && t.States[f].shape&named != 0 {
 		if e := t.find(f, w0, w1, name); e != nil {
-			return e.target, 0
+			return e.target, 0, e.mark
 		}
 	}
-	return st.member, 0
+	return st.member, 0, Unmarked
 }
 
 // Element returns the state of element number index of an array of state s.
