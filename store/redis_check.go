@@ -104,7 +104,7 @@ func older(a, b string) bool {
 // checkErr says what is to be done about a server that refuses us.
 func (d *redisDriver) checkErr(err error) error {
 	node := strings.Join(d.o.Addresses, ",")
-	for _, prefix := range []string{"WRONGPASS", "NOAUTH", "ERR AUTH", "ERR invalid password"} {
+	for _, prefix := range []string{"WRONGPASS", "NOAUTH", "AUTH", "invalid password"} {
 		if redis.HasErrorPrefix(err, prefix) {
 			return &SetupError{Node: node, Setting: "password", Got: "refused", Want: "the server's",
 				Hint: "put the password of the Redis user into password_file, and its name into username"}
@@ -114,7 +114,7 @@ func (d *redisDriver) checkErr(err error) error {
 		return &SetupError{Node: node, Setting: "ACL of the user", Got: "too narrow", Want: "~* +@all -@dangerous +info +scan",
 			Hint: "let the Redis user run INFO, and the string, stream, sorted set, scripting and SCAN commands, on all keys"}
 	}
-	if redis.HasErrorPrefix(err, "ERR This instance has cluster support disabled") {
+	if strings.Contains(err.Error(), "cluster support disabled") {
 		return &SetupError{Node: node, Setting: "cluster-enabled", Got: "no", Want: "yes",
 			Hint: "leave out cluster: true, or give the address of a Cluster's node"}
 	}

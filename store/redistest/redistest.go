@@ -211,6 +211,9 @@ func (s *Server) Do(args ...any) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), readyWithin)
 	defer cancel()
 	v, err := s.client.Do(ctx, args...).Result()
+	if errors.Is(err, redis.Nil) {
+		return "", nil
+	}
 	return fmt.Sprint(v), err
 }
 
