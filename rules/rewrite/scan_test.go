@@ -15,7 +15,7 @@ import (
 // identity is the engine of a plan that changes nothing.
 func identity(t testing.TB) *Engine {
 	t.Helper()
-	return one(t, "{}", "keep: all", "labels: {unused: {paths: [this.is.nowhere]}}")
+	return one(t, "{sad: plain}", "keep: all", "labels: {unused: {paths: [this.is.nowhere]}}")
 }
 
 // scan reads a body under the identity plan and returns the refusal's code, and
