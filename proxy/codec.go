@@ -1,0 +1,94 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// errRegister says that a register's content is not what this version writes.
+var errRegister = errors.New("proxy: malformed register")
+
+// Registers are written as a version byte and then members in a fixed order:
+// numbers as unsigned varints, texts with their length in front. There are no
+// optional members and no tags: a new layout gets a new version.
+
+func appendNumber(dst []byte, n uint64) []byte { return binary.AppendUvarint(dst, n) }
+
+func appendBytes[T string | []byte](dst []byte, b T) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(b)))
+	return append(dst, b...)
+}
+
+func appendFlag(dst []byte, f bool) []byte {
+	if f {
+		return append(dst, 1)
+	}
+	return append(dst, 0)
+}
+
+// decoder reads what the append functions wrote. After the first fault every
+// read gives nothing.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) version(want byte) {
+	if len(d.b) == 0 || d.b[0] != want {
+		d.bad = true
+		return
+	}
+	d.b = d.b[1:]
+}
+
+func (d *decoder) number() uint64 {
+	n, size := binary.Uvarint(d.b)
+	if d.bad || size <= 0 {
+		d.bad = true
+		return 0
+	}
+	d.b = d.b[size:]
+	return n
+}
+
+// count reads a number of members of at least one byte each.
+func (d *decoder) count() int {
+	n := d.number()
+	if n > uint64(len(d.b)) {
+		d.bad = true
+		return 0
+	}
+	return int(n)
+}
+
+// small reads a number that fits a positive int32.
+func (d *decoder) small() int {
+	n := d.number()
+	if n > 1<<31-1 {
+		d.bad = true
+		return 0
+	}
+	return int(n)
+}
+
+// bytes returns a part of the decoder's own slice.
+func (d *decoder) bytes() []byte {
+	n := d.count()
+	if d.bad {
+		return nil
+	}
+	b := d.b[:n:n]
+	d.b = d.b[n:]
+	return b
+}
+
+func (d *decoder) text() string { return string(d.bytes()) }
+
+func (d *decoder) flag() bool { return d.small() == 1 }
+
+func (d *decoder) done() error {
+	if d.bad || len(d.b) != 0 {
+		return errRegister
+	}
+	return nil
+}

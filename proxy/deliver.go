@@ -1,0 +1,281 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"chaperone/audit"
+	"chaperone/proxy/admin"
+	"chaperone/rules"
+	"chaperone/rules/detect"
+	"chaperone/store"
+)
+
+// parcel is a leg on its way.
+type parcel struct {
+	item   store.Item
+	member store.Member
+	read   []store.Command // its claim, outcome and delivery registers
+	claim  *claim
+	out    *outcome
+	leg    *heldLeg
+	policy *policy
+	to     *upstream
+}
+
+// deliver sends one leased leg, if the registers and the policy of today say
+// so, and records what came of it.
+func (b *outbox) deliver(ctx context.Context, p *parcel) {
+	err := b.open(ctx, p)
+	switch {
+	case errors.Is(err, errNothingToSend):
+		b.remove(p.item.Member)
+		return
+	case err != nil:
+		// The lease runs out, and it is looked at again.
+		b.logger.Error("a queued leg cannot be read", "destination", p.member.Dest, "key", p.member.K, "attempt", p.member.A, "error", err)
+		return
+	}
+	p.policy = b.s.policy.Load()
+	if why := p.decide(b.s.clock()); why != "" {
+		b.park(p, why)
+		return
+	}
+	status, err := b.send(p)
+	if err == nil && status/100 == 2 {
+		p.policy.metrics.Leg(p.to.index, admin.LegAccepted)
+		b.delivered(p, status)
+		return
+	}
+	b.failed(p, status, err)
+}
+
+// errNothingToSend says that the index speaks of a leg that is final, or not
+// released: the registers are right.
+var errNothingToSend = errors.New("proxy: nothing to send")
+
+// open opens the registers of a leg.
+func (b *outbox) open(ctx context.Context, p *parcel) error {
+	m := p.member
+	if p.read[2].Found || !p.read[0].Found {
+		return errNothingToSend
+	}
+	var err error
+	if p.claim, err = b.s.openClaim(p.read[0].Prior, m.K, m.A); err != nil {
+		return err
+	}
+	if p.out, err = b.s.openOutcome(p.read[1].Prior, m.K, m.A, p.claim); err != nil {
+		return err
+	}
+	p.read = nil
+	if p.out == nil || p.out.Result != audit.ResultReleased {
+		return errNothingToSend
+	}
+	for i := range p.claim.Legs {
+		if p.claim.Legs[i].Leg == m.N && p.claim.Legs[i].To == m.Dest {
+			p.leg = &p.claim.Legs[i]
+		}
+	}
+	if p.leg == nil {
+		return errNothingToSend
+	}
+	if !p.leg.Large {
+		return nil
+	}
+	key := store.BodyKey(m.K, m.A, m.N)
+	body := []store.Command{{Kind: store.Get, Key: key}}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err = b.s.driver.Apply(ctx, body); err != nil {
+		return err
+	}
+	if !body[0].Found {
+		return fmt.Errorf("the body of leg %d is gone", m.N)
+	}
+	if p.leg.Body, err = b.s.ring.Open(nil, body[0].Prior, []byte(key)); err != nil {
+		return errStranger
+	}
+	return nil
+}
+
+// decide asks the policy in force whether the leg may go: its destination
+// exists, its agreement holds, and every form in which a label was rendered is
+// one that it may still see. It gives the reason if not.
+func (p *parcel) decide(now time.Time) string {
+	for _, u := range p.policy.upstreams {
+		if u.dest.Name == p.leg.To {
+			p.to = u
+		}
+	}
+	if p.to == nil {
+		return "destination_gone"
+	}
+	if lapsed(p.to.dest, now) {
+		return "agreement_lapsed"
+	}
+	if p.claim.Plan == p.policy.plan.Hash {
+		return ""
+	}
+	for _, f := range p.leg.Forms {
+		label := p.policy.plan.Label(f.Label)
+		if label == rules.NoLabel || p.to.dest.Sees.Of(label) > f.Form {
+			return "clearance_narrowed"
+		}
+	}
+	if !p.to.sees {
+		if _, found := detect.GuardJSON(p.leg.Body); found {
+			return "clearance_narrowed"
+		}
+	}
+	return ""
+}
+
+// send sends the leg once and waits for the answer. The destination knows a
+// repeat by the leg's key.
+func (b *outbox) send(p *parcel) (status int, err error) {
+	fields := make([]field, len(p.leg.Fields))
+	for i, f := range p.leg.Fields {
+		fields[i] = field{f.Name, []byte(f.Value)}
+	}
+	size := len(p.leg.Body)
+	if !p.leg.HasBody && !needsBody([]byte(p.leg.Method)) {
+		size = -1
+	}
+	message := p.to.appendHead(nil, p.leg.Method, []byte(p.leg.Target), p.leg.Key, fields, size)
+	resp := fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseResponse(resp)
+	began := time.Now()
+	how, err := p.to.call(began.Add(p.to.timeout), p.leg.Method, message, p.leg.Body, resp, func() bool { return true })
+	if how != answered {
+		result := admin.LegBroken
+		switch {
+		case how == sentNothing:
+			result = admin.LegUnreachable
+		case timedOut(err):
+			result = admin.LegTimeout
+		}
+		p.policy.metrics.Leg(p.to.index, result)
+		return 0, err
+	}
+	p.policy.metrics.Upstream(p.to.index, time.Since(began))
+	return resp.StatusCode(), nil
+}
+
+// delivered records the end of a leg that was accepted.
+func (b *outbox) delivered(p *parcel, status int) {
+	u := b.unit(p, audit.ResultDelivered, audit.LegDelivered, status, "")
+	n := note{Owner: p.claim.Request, At: b.s.clock().UnixMilli(), Result: audit.ResultDelivered, Status: status}
+	key := store.DeliveryKey(p.member.K, p.member.A, p.member.N)
+	u.Commands = append(u.Commands,
+		store.Command{Kind: store.SetOnce, Key: key, Value: b.s.ring.Seal(nil, n.append(nil), []byte(key))},
+		store.Command{Kind: store.QueueRemove, Queue: store.Due, Member: p.item.Member, Score: n.At})
+	if p.leg.Large {
+		u.Commands = append(u.Commands, store.Command{Kind: store.Delete, Key: store.BodyKey(p.member.K, p.member.A, p.member.N)})
+	}
+	if b.allEnded(store.DoubtMember(p.member.K, p.member.A), p.member.N, len(p.claim.Legs)) {
+		u.Commands = p.expire(u.Commands)
+	}
+	if err := b.s.committer.CommitLater(u); err != nil {
+		b.logger.Error("a delivery is not on record; the leg is sent again, with the same key", "request", p.claim.Request, "destination", p.leg.To, "error", err)
+		return
+	}
+	b.forget(p.item.Member)
+}
+
+// expire starts the time to live of an attempt's registers: all its legs are
+// final.
+func (p *parcel) expire(commands []store.Command) []store.Command {
+	keep := keylessKeep
+	if p.claim.Keep > 0 {
+		keep = time.Duration(p.claim.Keep) * time.Millisecond
+	}
+	commands = append(commands,
+		store.Command{Kind: store.Expire, Key: store.ClaimKey(p.member.K, p.member.A), TTL: keep},
+		store.Command{Kind: store.Expire, Key: store.OutcomeKey(p.member.K, p.member.A), TTL: keep})
+	for i := range p.claim.Legs {
+		commands = append(commands, store.Command{Kind: store.Expire, Key: store.DeliveryKey(p.member.K, p.member.A, p.claim.Legs[i].Leg), TTL: keep})
+	}
+	return commands
+}
+
+// failed puts a leg back for later, or gives it up.
+func (b *outbox) failed(p *parcel, status int, err error) {
+	t := b.trialOf(p.item.Member)
+	t.tries, t.parked = t.tries+1, false
+	t.reason = "no_answer"
+	if err == nil {
+		p.policy.metrics.Leg(p.to.index, admin.LegRejected)
+		t.reason = fmt.Sprintf("status_%d", status)
+	}
+	now := b.s.clock()
+	if t.tries >= b.o.Tries || now.UnixMilli()-p.out.At > b.o.MaxAge.Milliseconds() {
+		b.giveUp(p, status, t)
+		return
+	}
+	b.noteTrial(p.item.Member, t)
+	wait := b.delay(t.tries)
+	b.logger.Warn("a queued leg was not accepted", "request", p.claim.Request, "destination", p.leg.To, "status", status, "tries", t.tries, "again_in", wait, "cause", causeOf(err))
+	b.move(p, now.Add(wait))
+}
+
+// giveUp puts a leg on the dead-letter list.
+func (b *outbox) giveUp(p *parcel, status int, t trial) {
+	p.policy.metrics.Leg(p.to.index, admin.LegDead)
+	b.logger.Error("a queued leg is given up", "request", p.claim.Request, "destination", p.leg.To, "status", status, "tries", t.tries)
+	now := b.s.clock().UnixMilli()
+	u := b.unit(p, audit.ResultDead, audit.LegDead, status, t.reason)
+	u.Commands = append(u.Commands,
+		store.Command{Kind: store.QueueAdd, Queue: store.Dead, Member: p.item.Member, Score: now},
+		store.Command{Kind: store.QueueRemove, Queue: store.Due, Member: p.item.Member, Score: now})
+	if err := b.s.committer.CommitLater(u); err != nil {
+		b.logger.Error("a dead letter is not on record; the leg is tried again", "request", p.claim.Request, "error", err)
+		return
+	}
+	b.forget(p.item.Member)
+}
+
+// park keeps a leg that the policy does not allow now.
+func (b *outbox) park(p *parcel, why string) {
+	t := b.trialOf(p.item.Member)
+	if !t.parked || t.reason != why {
+		if p.to != nil {
+			p.policy.metrics.Leg(p.to.index, admin.LegParked)
+		}
+		b.logger.Error("a queued leg is parked: the policy does not allow it", "request", p.claim.Request, "destination", p.leg.To, "reason", why)
+		if err := b.s.committer.CommitLater(b.unit(p, audit.ResultParked, audit.LegParked, 0, why)); err != nil {
+			b.logger.Error("a parked leg is not on record", "request", p.claim.Request, "error", err)
+		}
+	}
+	t.parked, t.reason = true, why
+	b.noteTrial(p.item.Member, t)
+	b.move(p, b.s.clock().Add(b.o.ParkedWait))
+}
+
+// move gives the lease back: the leg is due again at a time.
+func (b *outbox) move(p *parcel, at time.Time) {
+	ctx, cancel := context.WithTimeout(b.s.work, storeTimeout)
+	defer cancel()
+	// Where the store does not take it, the lease runs out by itself.
+	_ = b.s.driver.Apply(ctx, []store.Command{{Kind: store.QueueMove, Queue: store.Due, Member: p.item.Member, From: p.item.Score, Score: at.UnixMilli()}})
+}
+
+// remove takes a leg out of the index that has nothing to be sent.
+func (b *outbox) remove(member string) {
+	ctx, cancel := context.WithTimeout(b.s.work, storeTimeout)
+	defer cancel()
+	_ = b.s.driver.Apply(ctx, []store.Command{{Kind: store.QueueRemove, Queue: store.Due, Member: member, Score: b.s.clock().UnixMilli()}})
+	b.forget(member)
+}
+
+// unit starts the record of what became of a leg.
+func (b *outbox) unit(p *parcel, result audit.Result, state audit.LegState, status int, why string) *store.Unit {
+	e := audit.Entry{Time: b.s.clock(), Kind: audit.KindDelivery, Request: audit.ID(p.claim.Request), Caller: audit.Name(p.claim.Caller),
+		Route: audit.Name(p.claim.Route), Plan: audit.ID(p.policy.plan.Hash), Purpose: audit.Name(p.claim.Purpose), Subject: audit.ID(p.claim.Subject),
+		Key: audit.ID(p.member.K), Attempt: p.member.A, Result: result, Rule: audit.Name(why),
+		Legs: []audit.Leg{{Name: audit.Name(p.leg.Name), To: audit.Name(p.leg.To), State: state, Status: status, Tries: b.trialOf(p.item.Member).tries + 1}}}
+	return &store.Unit{Entries: [][]byte{b.s.sealing().Seal(nil, &e)}}
+}

@@ -1,0 +1,174 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"chaperone/audit"
+	"chaperone/rules/reason"
+	"chaperone/rules/rewrite"
+	"chaperone/store"
+)
+
+// exchange is the state of one request. It is pooled: what held bodies is
+// zeroed before it is used again.
+type exchange struct {
+	s   *Server
+	p   *policy
+	ctx *fasthttp.RequestCtx
+
+	id     string // Chaperone-Request-Id
+	start  time.Time
+	waited time.Duration // for the primary
+	origin netip.Addr
+	caller int
+	route  int
+	target target
+
+	hasBody bool
+	body    []byte
+	req     *rewrite.Message
+	ans     *rewrite.Message
+	ansView *rewrite.View
+	legs    []leg
+
+	hasKey  bool   // the caller gave an idempotency key
+	key     string // K
+	attempt int    // A
+	mac     []byte // of the body
+	subject string
+
+	tokens  resolver
+	claim   claim
+	unit    *store.Unit
+	arena   []byte // what the unit's sealed values stand in
+	entry   audit.Entry
+	scratch []byte
+	wire    []byte // the primary's message
+	out     []byte // the answer
+	resp    fasthttp.Response
+
+	// How far it got, for whoever has to clean up.
+	called bool // the primary may have seen a byte
+	final  bool // its outcome, or the doubt about it, is stored or will be
+	code   reason.Code
+}
+
+// leg is what becomes of one leg of the route in this request.
+type leg struct {
+	state  audit.LegState
+	view   *rewrite.View
+	body   []byte // rendered; the request's own bytes where nothing changes
+	buf    []byte // what body stands in, where something changed
+	target []byte
+	fields []field
+	texts  []byte // what the fields' values stand in
+	held   heldLeg
+	status int
+	key    string
+	parts  []part
+}
+
+// part is a text outside of the body, on its way to a leg.
+type part struct {
+	kind partKind
+	name string
+	text rewrite.Text
+}
+
+type partKind uint8
+
+const (
+	partCapture partKind = iota
+	partQuery
+	partHeader
+)
+
+// begin takes an exchange for a request.
+func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
+	x, ok := s.exchanges.Get().(*exchange)
+	if !ok {
+		x = &exchange{s: s, unit: new(store.Unit)}
+	}
+	x.p = s.policy.Load()
+	if x.req == nil {
+		x.req, x.ans, x.ansView = x.p.engine.NewMessage(), x.p.engine.NewMessage(), x.p.engine.NewView()
+	}
+	x.ctx = ctx
+	x.id = s.newID()
+	x.start = time.Now()
+	x.waited = 0
+	x.origin = originOf(ctx.RemoteAddr())
+	x.caller, x.route = noCaller, -1
+	x.attempt = 1
+	return x
+}
+
+// end gives an exchange back, with nothing of the request left in it.
+func (s *Server) end(x *exchange) {
+	x.req.Reset()
+	x.ans.Reset()
+	x.body = wipe(x.body)
+	x.out = wipe(x.out)
+	x.wire = wipe(x.wire)
+	x.scratch = wipe(x.scratch)
+	x.arena = x.arena[:0] // sealed
+	for i := range x.legs {
+		l := &x.legs[i]
+		l.buf, l.texts, l.target = wipe(l.buf), wipe(l.texts), wipe(l.target)
+		*l = leg{view: l.view, buf: l.buf, texts: l.texts, target: l.target, fields: l.fields[:0], parts: l.parts[:0]}
+	}
+	x.legs = x.legs[:0]
+	x.tokens.reset()
+	clear(x.resp.Body())
+	x.resp.Reset()
+	x.claim = claim{Legs: x.claim.Legs[:0]}
+	resetUnit(x.unit)
+	x.entry = audit.Entry{Legs: x.entry.Legs[:0], Decisions: x.entry.Decisions[:0]}
+	x.ctx, x.p = nil, nil
+	x.id, x.key, x.subject, x.mac = "", "", "", x.mac[:0]
+	x.hasBody, x.hasKey, x.called, x.final, x.code = false, false, false, false, reason.None
+	s.exchanges.Put(x)
+}
+
+// keepBuffer is the size above which a buffer is not used again.
+const keepBuffer = 256 << 10
+
+// wipe zeroes a buffer and gives it back empty.
+func wipe(b []byte) []byte {
+	clear(b[:cap(b)])
+	if cap(b) > keepBuffer {
+		return nil
+	}
+	return b[:0]
+}
+
+func resetUnit(u *store.Unit) {
+	u.Entries = u.Entries[:0]
+	u.Commands = u.Commands[:0]
+}
+
+func originOf(a net.Addr) netip.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// setLegs makes room for the legs of the route.
+func (x *exchange) setLegs(n int) {
+	if cap(x.legs) < n {
+		grown := make([]leg, n)
+		copy(grown, x.legs[:cap(x.legs)])
+		x.legs = grown
+	}
+	x.legs = x.legs[:n]
+	for i := range x.legs {
+		if x.legs[i].view == nil {
+			x.legs[i].view = x.p.engine.NewView()
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/valyala/fasthttp"
+
+	"chaperone/proxy/framing"
+	"chaperone/rules/reason"
+)
+
+// judge takes the head of a request: whether it may be here, who sends it,
+// what it asks for, and whether its body is one that can be read.
+func (x *exchange) judge() *reason.Error {
+	h := &x.ctx.Request.Header
+	local := x.ctx.LocalAddr()
+	switch {
+	case !x.s.hosts.has(h.Host(), local):
+		return refuse(reason.HostUnknown, "this is not the name of this proxy")
+	case !x.s.hosts.sameSite(h.Peek("Origin"), h.Peek("Sec-Fetch-Site"), local):
+		return refuse(reason.CrossSite, "requests of other sites are not taken")
+	}
+	if x.caller = x.p.callers.identify(h); x.caller == noCaller {
+		return refuse(reason.CallerUnknown, "no caller has this key")
+	}
+	if !x.target.parse(h.RequestURI()) {
+		return refuse(reason.HeadMalformed, "the request target is ambiguous")
+	}
+	route, others := find(x.p.plan.Routes, h.Method(), &x.target)
+	if route < 0 && others != "" {
+		x.ctx.Response.Header.Set("Allow", others)
+		return refuse(reason.MethodNotAllowed, "the route takes other methods")
+	}
+	if route < 0 {
+		return refuse(reason.RouteUnknown, "no route takes this path")
+	}
+	x.route = route
+	if !allowed(x.p.plan, x.caller, route) {
+		return refuse(reason.CallerForbidden, "the caller may not use this route")
+	}
+	if e := x.p.agreed(route, x.s.clock()); e != nil {
+		return e
+	}
+	return x.judgeBody(h)
+}
+
+// judgeBody takes what the head says of the body.
+func (x *exchange) judgeBody(h *fasthttp.RequestHeader) *reason.Error {
+	if v := h.Peek("Expect"); len(v) > 0 && !bytes.EqualFold(v, []byte("100-continue")) {
+		return refuse(reason.ExpectUnknown, "the expectation is not known")
+	}
+	n := h.ContentLength() // -1: chunked, -2: none
+	x.hasBody = n > 0 || n == -1
+	if !x.hasBody {
+		if needsBody(h.Method()) {
+			return refuse(reason.BodyMissing, "the request needs a JSON body")
+		}
+		return nil
+	}
+	if n > x.s.limits.Body {
+		return refuse(reason.BodyTooLarge, "the body is larger than the limit")
+	}
+	if v := h.Peek("Content-Encoding"); len(v) > 0 && !bytes.EqualFold(v, []byte("identity")) {
+		return refuse(reason.ContentEncoding, "bodies are taken without a content coding")
+	}
+	if !jsonType(h.ContentType()) {
+		return refuse(reason.ContentType, "bodies are taken as application/json in UTF-8")
+	}
+	return nil
+}
+
+func needsBody(method []byte) bool {
+	switch string(method) {
+	case "POST", "PUT", "PATCH":
+		return true
+	}
+	return false
+}
+
+// jsonType reports whether a media type is application/json or one of +json,
+// in UTF-8.
+func jsonType(v []byte) bool {
+	media, params, _ := bytes.Cut(v, []byte{';'})
+	media = bytes.TrimSpace(media)
+	if !bytes.EqualFold(media, []byte("application/json")) {
+		slash, plus := bytes.IndexByte(media, '/'), bytes.LastIndexByte(media, '+')
+		if slash <= 0 || plus < slash || !bytes.EqualFold(media[plus:], []byte("+json")) {
+			return false
+		}
+	}
+	for len(params) > 0 {
+		param, rest, _ := bytes.Cut(params, []byte{';'})
+		name, value, ok := bytes.Cut(bytes.TrimSpace(param), []byte{'='})
+		if ok && bytes.EqualFold(name, []byte("charset")) && !bytes.EqualFold(bytes.Trim(value, `"`), []byte("utf-8")) {
+			return false
+		}
+		params = rest
+	}
+	return true
+}
+
+// readBody reads the body into the exchange's own buffer.
+func (x *exchange) readBody() *reason.Error {
+	if !x.hasBody {
+		return nil
+	}
+	limit := x.s.limits.Body
+	size := x.ctx.Request.Header.ContentLength()
+	if size < 0 {
+		size = 4 << 10
+	}
+	if cap(x.body) < size+1 {
+		x.body = make([]byte, 0, size+1)
+	}
+	stream := x.ctx.RequestBodyStream()
+	if stream == nil {
+		return refuse(reason.BodyMissing, "the request needs a JSON body")
+	}
+	for {
+		if len(x.body) == cap(x.body) {
+			// Of the old buffer nothing may stay behind.
+			grown := make([]byte, len(x.body), 2*cap(x.body))
+			copy(grown, x.body)
+			clear(x.body)
+			x.body = grown
+		}
+		n, err := stream.Read(x.body[len(x.body):cap(x.body)])
+		x.body = x.body[:len(x.body)+n]
+		switch {
+		case len(x.body) > limit:
+			return refuse(reason.BodyTooLarge, "the body is larger than the limit")
+		case errors.Is(err, io.EOF) && len(x.body) == 0:
+			return refuse(reason.BodyMissing, "the request needs a JSON body")
+		case errors.Is(err, io.EOF):
+			return x.whole()
+		case err != nil && timedOut(err):
+			return refuse(reason.BodyTooSlow, "the body did not arrive in time")
+		case err != nil:
+			return refuse(reason.HeadMalformed, "the body did not arrive whole")
+		}
+	}
+}
+
+// whole checks that a body of a known length is of that length.
+func (x *exchange) whole() *reason.Error {
+	if n := x.ctx.Request.Header.ContentLength(); n >= 0 && n != len(x.body) {
+		return refuse(reason.HeadMalformed, "the body did not arrive whole")
+	}
+	return nil
+}
+
+// headFault names what was wrong with bytes that never became a request.
+func headFault(err error) *reason.Error {
+	switch {
+	case errors.Is(err, framing.ErrMalformed):
+		return refuse(reason.HeadMalformed, "the request cannot be framed in one way only")
+	case timedOut(err):
+		return refuse(reason.BodyTooSlow, "the request did not arrive in time")
+	}
+	return refuse(reason.HeadMalformed, "the request is malformed")
+}

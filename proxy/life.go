@@ -1,0 +1,218 @@
+package proxy
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"chaperone/audit"
+	"chaperone/proxy/admin"
+	"chaperone/rules"
+	"chaperone/rules/detect"
+	"chaperone/rules/reason"
+	"chaperone/rules/rewrite"
+)
+
+// handle is the life of one request (DESIGN §3).
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	x := s.begin(ctx)
+	s.metrics.Begin()
+	defer func() {
+		if v := recover(); v != nil {
+			x.panicked()
+		}
+		x.measure()
+		s.metrics.End()
+		s.end(x)
+	}()
+	if e := x.live(); e != nil {
+		x.refused(e)
+	}
+}
+
+// live takes a request to its answer. An error is a refusal: nothing was
+// forwarded, and the answer is yet to be written.
+func (x *exchange) live() *reason.Error {
+	if e := x.judge(); e != nil {
+		return e
+	}
+	if !x.s.taking() {
+		return refuse(reason.NotReady, "the proxy is shutting down")
+	}
+	if !x.s.committer.Healthy() {
+		return refuse(reason.StoreUnavailable, "the store is away: nothing can be recorded, so nothing is forwarded")
+	}
+	if e := x.readBody(); e != nil {
+		return e
+	}
+	if e := x.understand(); e != nil {
+		return e
+	}
+	if e := x.identity(); e != nil {
+		return e
+	}
+	c, cancel := context.WithTimeout(x.s.work, storeTimeout)
+	e := x.resolve(c)
+	cancel()
+	if e != nil {
+		return e
+	}
+	if e = x.render(); e != nil {
+		return e
+	}
+	done, e := x.record()
+	if e != nil || done {
+		return e
+	}
+	x.forward()
+	return nil
+}
+
+// storeTimeout bounds one round trip to the store beside the committer's.
+const storeTimeout = 2 * time.Second
+
+// understand scans the body and decides, for every leg of the route, what its
+// destination may see.
+func (x *exchange) understand() *reason.Error {
+	e := x.p.engine
+	var fault *reason.Error
+	if x.hasBody {
+		fault = e.ScanRequest(x.req, x.route, x.body, rewrite.Limits{Depth: x.s.limits.Depth})
+	} else {
+		fault = e.ScanNothing(x.req, x.route)
+	}
+	if fault != nil {
+		return fault
+	}
+	r := &x.p.plan.Routes[x.route]
+	x.setLegs(len(r.Legs))
+	for i := range r.Legs {
+		l := &x.legs[i]
+		l.state = audit.LegHeld
+		if i == r.Primary {
+			l.state = audit.LegPrimary
+		}
+		if r.Legs[i].Items == rules.ItemsClass && !x.req.HasClass(r.Legs[i].Class) {
+			if i == r.Primary {
+				return &reason.Error{Code: reason.ClassAbsent, Rule: x.legRule(i), Offset: -1, Detail: "the basket has no item of the primary leg's class"}
+			}
+			l.state = audit.LegSkipped
+			continue
+		}
+		if fault = e.DecideLeg(x.req, i, l.view); fault != nil {
+			return fault
+		}
+		if fault = x.decideTexts(i); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
+// legRule names a leg as the policy's author knows it.
+func (x *exchange) legRule(i int) string {
+	r := &x.p.plan.Routes[x.route]
+	return "routes." + r.Name + ".legs." + r.Legs[i].Name
+}
+
+// render makes the bytes of every leg and checks them: no card number leaves
+// for a destination that may not see it, whatever the engine decided.
+func (x *exchange) render() *reason.Error {
+	r := &x.p.plan.Routes[x.route]
+	for i := range r.Legs {
+		l := &x.legs[i]
+		if l.state == audit.LegSkipped {
+			continue
+		}
+		u := x.p.upstreams[r.Legs[i].Destination]
+		if x.hasBody {
+			l.body = x.body
+			if !l.view.Empty() {
+				var fault *reason.Error
+				if l.buf, fault = l.view.Render(l.buf[:0]); fault != nil {
+					return fault
+				}
+				l.body = l.buf
+			}
+		}
+		if fault := x.renderTexts(i); fault != nil {
+			return fault
+		}
+		if !u.sees && x.leaks(l) {
+			x.p.metrics.EgressBlocked(u.index)
+			return &reason.Error{Code: reason.EgressBlocked, Rule: x.legRule(i), Offset: -1,
+				Detail: "a card number would have left for a destination that may not see it"}
+		}
+		x.count(l.view.Decisions())
+	}
+	return nil
+}
+
+// leaks reports whether a card number stands in what would be sent.
+func (x *exchange) leaks(l *leg) bool {
+	if len(l.body) > 0 {
+		if _, found := detect.GuardJSON(l.body); found {
+			return true
+		}
+	}
+	if _, found := detect.GuardText(l.target); found {
+		return true
+	}
+	for _, f := range l.fields {
+		if _, found := detect.GuardText(f.value); found {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *exchange) count(decisions []rewrite.Decision) {
+	for i := range decisions {
+		x.p.metrics.Decision(decisions[i].Label, decisions[i].Form, decisions[i].Count)
+	}
+}
+
+// measure hands the request to the metrics.
+func (x *exchange) measure() {
+	x.p.metrics.Request(admin.Request{
+		Route: x.route, Status: x.ctx.Response.StatusCode(), Reason: x.code,
+		Took: time.Since(x.start), Waited: x.waited,
+		BodyIn: len(x.body), BodyOut: len(x.ctx.Response.Body()),
+	})
+}
+
+// refused writes and records a refusal.
+func (x *exchange) refused(e *reason.Error) {
+	x.code = e.Code
+	status := e.Code.Status()
+	writeProblem(x.ctx, e, status, x.id)
+	// What was not read of the body would be taken for the next request.
+	if x.hasBody || x.route < 0 {
+		x.ctx.Response.SetConnectionClose()
+	}
+	x.recordRefusal(e, status)
+}
+
+// panicked is what is left to do after a fault of the program itself. The
+// value may hold part of a body, so only the place is logged.
+func (x *exchange) panicked() {
+	x.s.logger.Error("panic while handling a request", "request", x.id, "stack", string(debug.Stack()))
+	x.ctx.Response.Reset()
+	x.ctx.Response.SetConnectionClose()
+	if x.called && !x.final {
+		x.doubt(reason.PrimaryInDoubt, 0)
+		return
+	}
+	if x.called {
+		status := x.legs[x.p.plan.Routes[x.route].Primary].status
+		if status/100 != 2 && status/100 != 4 {
+			status = reason.PrimaryInDoubt.Status()
+		}
+		x.withheld(status, reason.AnswerWithheld)
+		return
+	}
+	x.code = reason.Internal
+	writeProblem(x.ctx, refuse(reason.Internal, "a fault of the proxy; nothing was forwarded"), reason.Internal.Status(), x.id)
+}

@@ -1,0 +1,253 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"chaperone/audit"
+	"chaperone/proxy/admin/control"
+	"chaperone/store"
+)
+
+// Outbox lists what waits, from the registers. It needs no running proxy, and
+// does not disturb one. It is safe for concurrent use.
+type Outbox struct {
+	s   *Server
+	own *outbox // what the process itself knows of tries; nil: nothing
+}
+
+// listPage is how many members of a queue are read at once.
+const listPage = 256
+
+// Legs lists the legs in a state, or all of them for "".
+func (l *Outbox) Legs(ctx context.Context, state control.LegState, yield func(control.Leg) error) error {
+	if state == "" || state == control.Due || state == control.Sending || state == control.Parked {
+		dests, err := l.s.driver.Destinations(ctx)
+		if err != nil {
+			return err
+		}
+		for _, dest := range dests {
+			if err := l.queue(ctx, store.Due, dest, state, yield); err != nil {
+				return err
+			}
+		}
+	}
+	if state == "" || state == control.Dead {
+		if err := l.queue(ctx, store.Dead, "", control.Dead, yield); err != nil {
+			return err
+		}
+	}
+	if state == "" || state == control.Held {
+		return l.held(ctx, yield)
+	}
+	return nil
+}
+
+// queue lists the legs of one queue that are in a state; "" takes them all.
+func (l *Outbox) queue(ctx context.Context, q store.Queue, dest string, state control.LegState, yield func(control.Leg) error) error {
+	for cursor := ""; ; {
+		items, next, err := l.s.driver.QueueList(ctx, q, dest, cursor, listPage)
+		if err != nil {
+			return err
+		}
+		for _, item := range items {
+			leg, err := l.leg(ctx, q, item)
+			if err != nil {
+				return err
+			}
+			if leg != nil && (state == "" || leg.State == state) {
+				if err := yield(*leg); err != nil {
+					return err
+				}
+			}
+		}
+		if cursor = next; cursor == "" {
+			return nil
+		}
+	}
+}
+
+// leg describes a member of a queue; nil where the registers say that it is
+// none any more.
+func (l *Outbox) leg(ctx context.Context, q store.Queue, item store.Item) (*control.Leg, error) {
+	m, err := store.ParseMember(item.Member)
+	if err != nil {
+		return nil, nil
+	}
+	reads := []store.Command{{Kind: store.Get, Key: store.ClaimKey(m.K, m.A)}, {Kind: store.Get, Key: store.DeliveryKey(m.K, m.A, m.N)}}
+	if err := l.s.driver.Apply(ctx, reads); err != nil {
+		return nil, err
+	}
+	if reads[1].Found {
+		return nil, nil
+	}
+	leg := &control.Leg{State: control.Due, Destination: m.Dest, Key: m.K, Attempt: m.A, Index: m.N}
+	if item.Score < store.Waiting {
+		leg.Due = time.UnixMilli(item.Score).UTC()
+	}
+	if q == store.Dead {
+		leg.State, leg.Due = control.Dead, time.Time{}
+	} else if l.own != nil {
+		t := l.own.trialOf(item.Member)
+		leg.Tries, leg.Reason = t.tries, t.reason
+		switch {
+		case t.parked:
+			leg.State = control.Parked
+		case l.own.sending(item.Member):
+			leg.State = control.Sending
+		}
+	}
+	c, err := l.s.openClaim(reads[0].Prior, m.K, m.A)
+	if err != nil {
+		leg.Reason = "claim_unreadable"
+		return leg, nil
+	}
+	leg.Route, leg.Request, leg.Since = c.Route, c.Request, time.UnixMilli(c.At).UTC()
+	for i := range c.Legs {
+		if c.Legs[i].Leg == m.N {
+			leg.Name = c.Legs[i].Name
+		}
+	}
+	return leg, nil
+}
+
+// held lists the legs whose sale has no outcome yet.
+func (l *Outbox) held(ctx context.Context, yield func(control.Leg) error) error {
+	return l.s.open(ctx, func(o openClaim) error {
+		for i := range o.claim.Legs {
+			leg := &o.claim.Legs[i]
+			err := yield(control.Leg{State: control.Held, Destination: leg.To, Route: o.claim.Route, Name: leg.Name, Request: o.claim.Request,
+				Key: o.ref.K, Attempt: o.ref.A, Index: leg.Leg, Since: time.UnixMilli(o.claim.At).UTC(), Reason: o.reason})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Doubts lists the sales in doubt, the oldest first.
+func (l *Outbox) Doubts(ctx context.Context, yield func(control.Doubt) error) error {
+	return l.s.open(ctx, func(o openClaim) error {
+		if !o.doubt {
+			return nil
+		}
+		return yield(control.Doubt{Key: o.ref.K, Attempt: o.ref.A, Request: o.claim.Request, Route: o.claim.Route, Caller: o.claim.Caller,
+			Chain: o.claim.Chain, Since: time.UnixMilli(o.claim.At).UTC(), Reason: o.reason, Held: len(o.claim.Legs)})
+	})
+}
+
+// openClaim is a claim without an outcome.
+type openClaim struct {
+	ref    store.Ref
+	claim  *claim
+	doubt  bool   // its outcome is unknown, or its process is dead
+	reason string // why; empty where the process is dead
+}
+
+// open reads the claims that have no outcome, the oldest first within a lane,
+// and takes those out of the index that have one.
+func (s *Server) open(ctx context.Context, yield func(openClaim) error) error {
+	for cursor := ""; ; {
+		items, next, err := s.driver.QueueList(ctx, store.Doubt, "", cursor, listPage)
+		if err != nil {
+			return err
+		}
+		if err := s.openPage(ctx, items, yield); err != nil {
+			return err
+		}
+		if cursor = next; cursor == "" {
+			return nil
+		}
+	}
+}
+
+func (s *Server) openPage(ctx context.Context, items []store.Item, yield func(openClaim) error) error {
+	var reads []store.Command
+	var refs []store.Ref
+	for _, item := range items {
+		r, err := store.ParseDoubt(item.Member)
+		if err != nil {
+			continue
+		}
+		refs = append(refs, r)
+		reads = append(reads, store.Command{Kind: store.Get, Key: store.ClaimKey(r.K, r.A)},
+			store.Command{Kind: store.Get, Key: store.OutcomeKey(r.K, r.A)}, store.Command{Kind: store.Get, Key: store.UnknownKey(r.K, r.A)})
+	}
+	if len(reads) == 0 {
+		return nil
+	}
+	if err := s.driver.Apply(ctx, reads); err != nil {
+		return err
+	}
+	var found []openClaim
+	var stale []store.Command
+	alive := map[string]bool{}
+	for i, r := range refs {
+		claimed, ended, unknown := &reads[3*i], &reads[3*i+1], &reads[3*i+2]
+		c, err := s.openClaim(claimed.Prior, r.K, r.A)
+		if !claimed.Found {
+			stale = append(stale, store.Command{Kind: store.QueueRemove, Queue: store.Doubt, Member: store.DoubtMember(r.K, r.A)})
+			continue
+		}
+		if err != nil {
+			c = &claim{}
+		}
+		if o, err := s.openOutcome(ended.Prior, r.K, r.A, c); err == nil && o != nil {
+			stale = append(stale, store.Command{Kind: store.QueueRemove, Queue: store.Doubt, Member: store.DoubtMember(r.K, r.A)})
+			continue
+		}
+		oc := openClaim{ref: r, claim: c}
+		if unknown.Found {
+			oc.doubt, oc.reason = true, s.whyUnknown(unknown.Prior, r)
+		}
+		alive[c.Chain] = false
+		found = append(found, oc)
+	}
+	if len(stale) > 0 {
+		if err := s.driver.Apply(ctx, stale); err != nil {
+			return err
+		}
+	}
+	if err := s.askAlive(ctx, alive); err != nil {
+		return err
+	}
+	for _, oc := range found {
+		oc.doubt = oc.doubt || !alive[oc.claim.Chain]
+		if err := yield(oc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Server) whyUnknown(sealed []byte, r store.Ref) string {
+	plain, err := s.ring.Open(nil, sealed, []byte(store.UnknownKey(r.K, r.A)))
+	var n note
+	if err != nil || n.parse(plain) != nil {
+		return audit.ResultUnknown.String()
+	}
+	return n.Reason
+}
+
+// askAlive finds out which chains have a process that lives.
+func (s *Server) askAlive(ctx context.Context, chains map[string]bool) error {
+	var asks []store.Command
+	var names []string
+	for chain := range chains {
+		if chain != "" {
+			names = append(names, chain)
+			asks = append(asks, store.Command{Kind: store.Get, Key: store.AliveKey(chain)})
+		}
+	}
+	if len(asks) == 0 {
+		return nil
+	}
+	if err := s.driver.Apply(ctx, asks); err != nil {
+		return err
+	}
+	for i, name := range names {
+		chains[name] = asks[i].Found
+	}
+	return nil
+}

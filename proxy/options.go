@@ -1,0 +1,71 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"time"
+
+	"chaperone/rules"
+	"chaperone/rules/rewrite"
+	"chaperone/store"
+	"chaperone/vault"
+	"chaperone/vault/keys"
+)
+
+// Options set up a Server. Plan, Engine, Ring, Tokens, Driver and DataDir are
+// required; they stay the caller's to close, after Serve has returned.
+type Options struct {
+	Plan   *rules.Plan
+	Engine *rewrite.Engine // compiled from Plan
+	Ring   *keys.Ring
+	Tokens *vault.Tokens
+	Driver store.Driver
+
+	Listen     string      // host:port; port 0 takes a free one
+	TLS        *tls.Config // nil: plain HTTP
+	Hosts      []string    // accepted in Host, besides the address and the local forms
+	Admin      string      // host:port of metrics and health; empty: none
+	AdminHosts []string
+	DataDir    string // an existing folder: journal, checkpoints, control socket
+	Journal    string // the committer's journal; empty: DataDir/journal
+
+	Limits  Limits
+	Outbox  OutboxOptions
+	Version string
+	Rev     string // of the source, for the metrics
+
+	Logger *slog.Logger     // nil: none. Nothing of a message is ever logged
+	Clock  func() time.Time // wall-clock time; nil: time.Now
+}
+
+// Limits bound what a request may take. Zero values mean the defaults in
+// parentheses.
+type Limits struct {
+	Body            int           // bytes of a body, and of an answer (4 MiB)
+	Depth           int           // nesting of a body (128)
+	ReadTimeout     time.Duration // for a whole request (10s)
+	UpstreamTimeout time.Duration // where a destination says nothing (15s)
+	DrainTimeout    time.Duration // for what has begun when the proxy stops (20s)
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Body <= 0 {
+		l.Body = 4 << 20
+	}
+	if l.Depth <= 0 {
+		l.Depth = rewrite.DefaultDepth
+	}
+	if l.ReadTimeout <= 0 {
+		l.ReadTimeout = 10 * time.Second
+	}
+	if l.UpstreamTimeout <= 0 {
+		l.UpstreamTimeout = 15 * time.Second
+	}
+	if l.DrainTimeout <= 0 {
+		l.DrainTimeout = 20 * time.Second
+	}
+	return l
+}
+
+// idLetters is the length of random ids: 100 bits.
+const idLetters = 20

@@ -1,0 +1,215 @@
+package proxy
+
+import (
+	"strconv"
+	"time"
+
+	"chaperone/audit"
+	"chaperone/rules/reason"
+	"chaperone/store"
+)
+
+// settle stores the outcome of an attempt that was answered, and answers. A
+// fault withholds the body of the answer.
+func (x *exchange) settle(result audit.Result, status int, fault reason.Code) {
+	state := audit.LegQueued
+	if result != audit.ResultReleased {
+		state = audit.LegDropped
+	}
+	x.setLegStates(state)
+	r := &x.ctx.Response
+	if fault != reason.None {
+		x.withheld(status, fault)
+	} else {
+		r.SetStatusCode(status)
+		x.passHeaders()
+		if len(x.out) > 0 {
+			r.Header.SetContentType("application/json")
+			r.SetBody(x.out)
+		}
+	}
+	legs := x.legsHeader(result)
+	x.stamp(result, status, legs)
+	o := &outcome{Owner: x.id, By: "primary", At: x.s.clock().UnixMilli(), Result: result, Upstream: status}
+	if x.hasKey {
+		a := &storedAnswer{Status: status, Sees: x.p.sees[x.caller], Legs: legs, Reason: string(fault), Body: r.Body()}
+		for name, value := range r.Header.All() {
+			if passedHeader(string(name), x.p.upstreams[x.primaryIndex()].dest.Response.Headers) || string(name) == "Content-Type" {
+				a.Fields = append(a.Fields, heldField{string(name), string(value)})
+			}
+		}
+		o.Answer = a
+	}
+	x.storeOutcome(o, fault, status)
+}
+
+// storeOutcome puts the outcome on record: its register, its entry, the legs
+// that it releases, and the tokens of the answer.
+func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
+	u := x.unit
+	resetUnit(u)
+	x.arena = x.arena[:0]
+	x.s.addOutcome(u, x.key, x.attempt, o)
+	for _, key := range x.tokens.known {
+		u.Commands = append(u.Commands, store.Command{Kind: store.Set, Key: key, Value: knownMark})
+	}
+	waiting := 0
+	if o.Result == audit.ResultReleased {
+		for i := range x.claim.Legs {
+			l := &x.claim.Legs[i]
+			u.Commands = append(u.Commands, store.Command{Kind: store.QueueAdd, Queue: store.Due, Score: o.At,
+				Member: store.Member{Dest: l.To, K: x.key, A: x.attempt, N: l.Leg, Group: l.Group}.String()})
+			waiting++
+		}
+	}
+	if waiting == 0 {
+		u.Commands = x.expire(u.Commands)
+	}
+	entry := x.newEntry(audit.KindOutcome, o.Result, code)
+	entry.Status, entry.Upstream = status, o.Upstream
+	x.addLegs(entry)
+	if len(x.out) > 0 {
+		entry.Decisions = appendDecisions(entry.Decisions, x.ansView.Decisions(), x.p.plan.Callers[x.caller].Name)
+	}
+	u.Entries = append(u.Entries, x.sealEntry(entry))
+	x.p.metrics.Outcome(x.route, o.Result)
+	x.commitFinal()
+	if waiting > 0 {
+		x.s.outbox.wake()
+	}
+}
+
+// addOutcome adds what ends an attempt to a unit.
+func (s *Server) addOutcome(u *store.Unit, key string, attempt int, o *outcome) {
+	name := store.OutcomeKey(key, attempt)
+	plain := o.append(nil)
+	u.Commands = append(u.Commands,
+		store.Command{Kind: store.SetOnce, Key: name, Value: s.ring.Seal(nil, plain, []byte(name))},
+		store.Command{Kind: store.QueueRemove, Queue: store.Doubt, Member: store.DoubtMember(key, attempt)})
+	clear(plain)
+}
+
+// expire lets the registers of an attempt end that has no leg waiting.
+func (x *exchange) expire(commands []store.Command) []store.Command {
+	keep := keylessKeep
+	if x.hasKey {
+		keep = time.Duration(x.claim.Keep) * time.Millisecond
+	}
+	commands = append(commands,
+		store.Command{Kind: store.Expire, Key: store.ClaimKey(x.key, x.attempt), TTL: keep},
+		store.Command{Kind: store.Expire, Key: store.OutcomeKey(x.key, x.attempt), TTL: keep})
+	for i := range x.claim.Legs {
+		if x.claim.Legs[i].Large {
+			commands = append(commands, store.Command{Kind: store.Delete, Key: store.BodyKey(x.key, x.attempt, x.claim.Legs[i].Leg)})
+		}
+	}
+	return commands
+}
+
+// storeDoubt puts on record that the outcome is not known. The claim stays in
+// the queue of doubts.
+func (x *exchange) storeDoubt(code reason.Code, upstream, status int) {
+	u := x.unit
+	resetUnit(u)
+	x.arena = x.arena[:0]
+	n := note{Owner: x.id, At: x.s.clock().UnixMilli(), Result: audit.ResultUnknown, Reason: string(code), Status: upstream}
+	name := store.UnknownKey(x.key, x.attempt)
+	x.scratch = n.append(x.scratch[:0])
+	u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: name, Value: x.seal(x.scratch, name)})
+	entry := x.newEntry(audit.KindDoubt, audit.ResultUnknown, code)
+	entry.Status, entry.Upstream = status, upstream
+	x.addLegs(entry)
+	u.Entries = append(u.Entries, x.sealEntry(entry))
+	x.p.metrics.Outcome(x.route, audit.ResultUnknown)
+	x.s.logger.Warn("a sale is in doubt", "request", x.id, "route", x.p.plan.Routes[x.route].Name, "code", string(code), "upstream_status", upstream)
+	x.commitFinal()
+}
+
+// commitFinal stores what must not be lost: with the store, or else on local
+// disk.
+func (x *exchange) commitFinal() {
+	x.final = true
+	u := x.unit
+	err := x.s.committer.CommitLater(u)
+	if err != nil {
+		x.s.logger.Error("an outcome is not on record; its claim will be in doubt", "request", x.id, "key", x.key, "attempt", x.attempt, "error", err)
+	}
+	if err == nil && u.Stored {
+		x.s.insist(u, x.id, x.key, x.attempt)
+		return
+	}
+	x.unit, x.arena = new(store.Unit), nil // the committer's now
+}
+
+// insist looks at an outcome that lost to one that was there. If that belongs
+// to a claim which never was (a void for a claim that was not acknowledged), it
+// is replaced; else it is a late outcome, which stays as it is.
+func (s *Server) insist(u *store.Unit, request, key string, attempt int) {
+	first := &u.Commands[0]
+	if first.Kind != store.SetOnce || first.Won || first.Key != store.OutcomeKey(key, attempt) {
+		return
+	}
+	there, err := s.openOutcome(first.Prior, key, attempt, &claim{Request: request})
+	if err == nil && there == nil {
+		err = s.committer.CommitLater(&store.Unit{Commands: []store.Command{{Kind: store.Set, Key: first.Key, Value: append([]byte(nil), first.Value...)}}})
+		if err == nil {
+			return
+		}
+	}
+	s.logger.Error("a late outcome lost to another", "request", request, "key", key, "attempt", attempt, "error", err)
+}
+
+func (x *exchange) setLegStates(state audit.LegState) {
+	for i := range x.legs {
+		if x.legs[i].state == audit.LegHeld {
+			x.legs[i].state = state
+		}
+	}
+}
+
+func (x *exchange) addLegs(e *audit.Entry) {
+	r := &x.p.plan.Routes[x.route]
+	for i := range r.Legs {
+		e.Legs = append(e.Legs, audit.Leg{Name: audit.Name(r.Legs[i].Name), To: audit.Name(x.p.plan.Destinations[r.Legs[i].Destination].Name),
+			State: x.legs[i].state, Status: x.legs[i].status})
+	}
+}
+
+// stamp sets the headers of every answer.
+func (x *exchange) stamp(result audit.Result, upstream int, legs string) {
+	h := &x.ctx.Response.Header
+	h.Set(headerRequestID, x.id)
+	h.Set(headerOutcome, result.String())
+	if upstream > 0 {
+		h.Set(headerUpstream, strconv.Itoa(upstream))
+	}
+	if legs != "" {
+		h.Set(headerLegs, legs)
+	}
+}
+
+// legsHeader says where each leg stands: processor=200 ehr=queued.
+func (x *exchange) legsHeader(result audit.Result) string {
+	r := &x.p.plan.Routes[x.route]
+	b := make([]byte, 0, 64)
+	for i := range r.Legs {
+		l := &x.legs[i]
+		if l.state == audit.LegSkipped {
+			continue
+		}
+		if len(b) > 0 {
+			b = append(b, ' ')
+		}
+		b = append(b, r.Legs[i].Name...)
+		b = append(b, '=')
+		switch {
+		case i == r.Primary && l.status > 0:
+			b = strconv.AppendInt(b, int64(l.status), 10)
+		case i == r.Primary:
+			b = append(b, result.String()...)
+		default:
+			b = append(b, l.state.String()...)
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,185 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"time"
+
+	"chaperone/audit"
+	"chaperone/proxy/admin"
+	"chaperone/rules"
+	"chaperone/rules/reason"
+	"chaperone/rules/rewrite"
+)
+
+// forward calls the primary, stores what came of it, and answers. From the
+// first byte on, nothing that goes wrong here changes the primary's outcome.
+func (x *exchange) forward() {
+	r := &x.p.plan.Routes[x.route]
+	spec, l := &r.Legs[r.Primary], &x.legs[r.Primary]
+	u := x.p.upstreams[spec.Destination]
+	method := x.method(spec)
+	size := len(l.body)
+	if !x.hasBody && !needsBody([]byte(method)) {
+		size = -1
+	}
+	x.wire = u.appendHead(x.wire[:0], method, l.target, l.key, l.fields, size)
+	var tail []byte
+	if len(l.body) <= 64<<10 {
+		x.wire = append(x.wire, l.body...)
+	} else {
+		tail = l.body
+	}
+	began := time.Now()
+	may := func() bool {
+		if !x.s.leaseHolds() {
+			return false
+		}
+		x.called = true
+		return true
+	}
+	how, err := u.call(began.Add(u.timeout), method, x.wire, tail, &x.resp, may)
+	x.waited = time.Since(began)
+	switch {
+	case how == sentNothing:
+		x.called = false
+		x.p.metrics.Leg(u.index, admin.LegUnreachable)
+		x.void(err)
+	case how == sentSome && timedOut(err):
+		x.p.metrics.Leg(u.index, admin.LegTimeout)
+		x.doubt(reason.PrimaryTimeout, 0)
+	case how == sentSome:
+		x.p.metrics.Leg(u.index, admin.LegBroken)
+		x.doubt(reason.PrimaryInDoubt, 0)
+	default:
+		x.p.metrics.Upstream(u.index, x.waited)
+		x.answered(u)
+	}
+}
+
+// answered takes the primary's answer.
+func (x *exchange) answered(u *upstream) {
+	status := x.resp.StatusCode()
+	x.legs[x.p.plan.Routes[x.route].Primary].status = status
+	readable, fault := x.readAnswer(u)
+	result := x.classify(status, readable)
+	switch result {
+	case audit.ResultUnknown:
+		x.p.metrics.Leg(u.index, admin.LegBroken)
+		if status/100 == 2 {
+			// Perhaps charged, and the caller must not read a failure into it.
+			x.doubtAnswered(status, reason.AnswerUnreadable)
+			return
+		}
+		x.doubt(reason.PrimaryInDoubt, status)
+		return
+	case audit.ResultReleased:
+		x.p.metrics.Leg(u.index, admin.LegAccepted)
+	default:
+		x.p.metrics.Leg(u.index, admin.LegRejected)
+	}
+	if fault == reason.None {
+		fault = x.renderAnswer(u)
+	}
+	x.settle(result, status, fault)
+}
+
+// readAnswer scans the primary's answer. An empty one is readable: there is
+// nothing in it to see.
+func (x *exchange) readAnswer(u *upstream) (readable bool, fault reason.Code) {
+	body := x.resp.Body()
+	if v := x.resp.Header.Peek("Content-Encoding"); len(v) > 0 && !bytes.EqualFold(v, []byte("identity")) {
+		return false, reason.AnswerUnreadable
+	}
+	if len(body) == 0 {
+		return true, reason.None
+	}
+	if e := x.p.engine.ScanAnswer(x.ans, x.route, u.index, body, rewrite.Limits{Depth: x.s.limits.Depth}); e != nil {
+		return false, reason.AnswerUnreadable
+	}
+	return true, reason.None
+}
+
+// classify says what an answer means for the sale (DESIGN, fault table).
+func (x *exchange) classify(status int, readable bool) audit.Result {
+	r := &x.p.plan.Routes[x.route]
+	success := r.Legs[r.Primary].Success
+	class := status / 100
+	switch {
+	case class == 5, class == 3, class == 1, status == 408, status == 409:
+		return audit.ResultUnknown
+	case byStatus(success):
+		// What the body says does not count.
+		if statusMatches(success, status) {
+			return audit.ResultReleased
+		}
+	case readable && len(x.resp.Body()) > 0 && x.ans.Succeeded(status):
+		return audit.ResultReleased
+	case len(x.resp.Body()) == 0 && class == 2:
+		return audit.ResultUnknown // it was to say something, and says nothing
+	}
+	if !readable {
+		return audit.ResultUnknown
+	}
+	return audit.ResultCancelled
+}
+
+// byStatus reports whether the HTTP status alone decides success.
+func byStatus(s *rules.Success) bool { return s == nil || s.HTTP || len(s.Where) == 0 }
+
+func statusMatches(s *rules.Success, status int) bool {
+	if s == nil || s.HTTP {
+		return status/100 == 2
+	}
+	for _, r := range s.Status {
+		if status >= r.From && status <= r.To {
+			return true
+		}
+	}
+	return false
+}
+
+// leaseHolds reports whether this process may act on its claims: the lease of
+// its chain was renewed recently enough that nobody takes it for dead.
+func (s *Server) leaseHolds() bool { return s.committer.LeaseAge() < leaseLimit }
+
+// leaseLimit is half of the life of a chain's lease (PROTOCOL §2).
+const leaseLimit = 7500 * time.Millisecond
+
+// void ends an attempt of which provably no byte was sent.
+func (x *exchange) void(cause error) {
+	code, detail := reason.UpstreamUnreachable, "the primary could not be reached; nothing was sent"
+	if errors.Is(cause, errNotOurs) {
+		code, detail = reason.StoreUnavailable, "this process lost touch with the store before it could send; nothing was sent"
+	}
+	x.s.logger.Warn("nothing was sent to the primary", "request", x.id, "destination", x.primaryName(), "cause", causeOf(cause))
+	x.code = code
+	status := code.Status()
+	x.setLegStates(audit.LegDropped)
+	x.storeOutcome(&outcome{Owner: x.id, By: "proxy", At: x.s.clock().UnixMilli(), Result: audit.ResultVoid}, code, status)
+	writeProblem(x.ctx, refuse(code, detail), status, x.id)
+	x.stamp(audit.ResultVoid, 0, x.legsHeader(audit.ResultVoid))
+}
+
+// doubt ends an exchange whose primary may have acted, with a fault as the
+// answer.
+func (x *exchange) doubt(code reason.Code, upstream int) {
+	x.code = code
+	status := code.Status()
+	x.storeDoubt(code, upstream, status)
+	writeProblem(x.ctx, refuse(code, "the primary may have acted on the request: it is in doubt, and is not sent again"), status, x.id)
+	x.stamp(audit.ResultUnknown, upstream, x.legsHeader(audit.ResultUnknown))
+}
+
+// doubtAnswered ends an exchange whose primary answered with success in a way
+// that cannot be read: its status goes on, its body does not.
+func (x *exchange) doubtAnswered(upstream int, code reason.Code) {
+	x.storeDoubt(code, upstream, upstream)
+	x.withheld(upstream, code)
+	x.stamp(audit.ResultUnknown, upstream, x.legsHeader(audit.ResultUnknown))
+}
+
+func (x *exchange) primaryName() string {
+	r := &x.p.plan.Routes[x.route]
+	return x.p.plan.Destinations[r.Legs[r.Primary].Destination].Name
+}

@@ -1,0 +1,299 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"chaperone/audit"
+	"chaperone/rules"
+	"chaperone/rules/reason"
+	"chaperone/rules/rewrite"
+	"chaperone/store"
+	"chaperone/vault/letters"
+)
+
+// The lives of registers whose attempt is over.
+const (
+	defaultKeep = 24 * time.Hour // where a route says nothing
+	keylessKeep = time.Hour      // nobody can ask for it again
+	largeLife   = time.Hour      // of a large body whose claim never came
+)
+
+// largeBody is the size above which a held leg's body travels on its own.
+const largeBody = 64 << 10
+
+// maxAttempts bounds how often one key may be tried again.
+const maxAttempts = 1000
+
+// identity finds the key under which the request is recorded, and what tells
+// a repeat of it from another request with the same key.
+func (x *exchange) identity() *reason.Error {
+	r := &x.p.plan.Routes[x.route]
+	x.key, x.hasKey = "", false
+	if r.Idempotency != nil {
+		value := trimSpace(x.ctx.Request.Header.Peek("Idempotency-Key"))
+		if len(value) == 0 {
+			value, _ = x.req.IdempotencyKey()
+		}
+		if len(value) > 256 || !fieldText(value) {
+			return refuse(reason.KeyMalformed, "an idempotency key is at most 256 bytes, without control characters")
+		}
+		if len(value) > 0 {
+			group := x.p.plan.Callers[x.caller].Group
+			x.key, x.hasKey = x.s.letters("idempotency", []byte(group), []byte(r.Name), value), true
+		}
+	}
+	if !x.hasKey {
+		x.key = letters.Random(idLetters)
+		return nil
+	}
+	x.scratch = append(x.scratch[:0], x.ctx.Request.Header.Method()...)
+	x.scratch = append(x.scratch, ' ')
+	x.scratch = append(x.scratch, x.ctx.Request.Header.RequestURI()...)
+	head := len(x.scratch)
+	x.scratch = x.req.AppendMACInput(x.scratch)
+	x.mac = x.s.ring.MAC(x.mac[:0], "body", x.scratch[:head], x.scratch[head:])
+	x.scratch = wipe(x.scratch)
+	return nil
+}
+
+// letters returns a keyed hash as 32 letters, under a key that is never
+// rotated.
+func (s *Server) letters(purpose string, parts ...[]byte) string {
+	var mac [32]byte
+	var text [40]byte
+	return string(letters.Encode(text[:0], s.ring.MAC(mac[:0], purpose, parts...)[:20]))
+}
+
+// record stores what is about to happen: the decisions, the claim with the
+// held legs, the tokens. When it returns false and nil, the attempt is ours
+// and on record. done says that the answer is written already: an earlier
+// attempt's.
+func (x *exchange) record() (done bool, e *reason.Error) {
+	for x.attempt = 1; x.attempt <= maxAttempts; {
+		if e := x.compose(); e != nil {
+			return false, e
+		}
+		claimed := &x.unit.Commands[0]
+		ctx, cancel := context.WithTimeout(x.s.work, storeTimeout)
+		err := x.s.committer.Commit(ctx, x.unit)
+		cancel()
+		if err != nil {
+			x.lostUnit(err)
+			return false, refuse(reason.StoreUnavailable, "the store did not take the record in time, so nothing is forwarded")
+		}
+		if claimed.Won {
+			return false, nil
+		}
+		again, e := x.contend(claimed.Prior)
+		if e != nil || !again {
+			return e == nil, e
+		}
+	}
+	return false, refuse(reason.KeyMalformed, "the key has been tried too often")
+}
+
+// lostUnit follows a unit that was not acknowledged: the committer may still
+// store it, so what it claims is given up.
+func (x *exchange) lostUnit(err error) {
+	key, attempt := x.key, x.attempt
+	x.unit, x.arena = new(store.Unit), nil // the committer's now
+	x.s.logger.Warn("a request was not recorded", "request", x.id, "error", err)
+	if !store.MayPersist(err) {
+		return
+	}
+	o := outcome{Owner: x.id, By: "proxy", At: x.s.clock().UnixMilli(), Result: audit.ResultVoid}
+	u := new(store.Unit)
+	x.s.addOutcome(u, key, attempt, &o)
+	entry := x.newEntry(audit.KindOutcome, audit.ResultVoid, reason.StoreUnavailable)
+	u.Entries = append(u.Entries, x.s.sealing().Seal(nil, entry))
+	if err := x.s.committer.CommitLater(u); err != nil {
+		x.s.logger.Error("a claim could not be given up; it will be in doubt", "request", x.id, "error", err)
+	}
+}
+
+// compose makes the unit of the attempt.
+func (x *exchange) compose() *reason.Error {
+	u := x.unit
+	resetUnit(u)
+	x.arena = x.arena[:0]
+	now := x.s.clock()
+	r := &x.p.plan.Routes[x.route]
+	c := &x.claim
+	*c = claim{Request: x.id, Chain: x.s.committer.Chain(), At: now.UnixMilli(), Caller: x.p.plan.Callers[x.caller].Name,
+		Route: r.Name, Plan: x.p.plan.Hash, Subject: x.subject, Purpose: r.Purpose, Legs: c.Legs[:0]}
+	if x.hasKey {
+		c.MAC, c.Keep = x.mac, defaultKeep.Milliseconds()
+		if r.Idempotency.TTL > 0 {
+			c.Keep = r.Idempotency.TTL.Milliseconds()
+		}
+	}
+	claimKey := store.ClaimKey(x.key, x.attempt)
+	u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: claimKey})
+	var large []store.Command
+	for i := range r.Legs {
+		l := &x.legs[i]
+		if l.state == audit.LegSkipped {
+			continue
+		}
+		l.key = x.s.letters("leg", []byte(x.key), []byte(itoa(x.attempt)), []byte(r.Legs[i].Name))
+		if i == r.Primary {
+			continue
+		}
+		held := x.hold(i)
+		if held.Large {
+			key := store.BodyKey(x.key, x.attempt, i)
+			large = append(large, store.Command{Kind: store.Set, Key: key, TTL: largeLife, Value: x.s.ring.Seal(nil, held.Body, []byte(key))})
+			u.Commands = append(u.Commands, store.Command{Kind: store.Persist, Key: key})
+		}
+		c.Legs = append(c.Legs, held)
+	}
+	if len(large) > 0 {
+		ctx, cancel := context.WithTimeout(x.s.work, storeTimeout)
+		defer cancel()
+		if err := x.s.driver.Apply(ctx, large); err != nil {
+			return refuse(reason.StoreUnavailable, "the store did not take a body in time, so nothing is forwarded")
+		}
+	}
+	x.scratch = c.append(x.scratch[:0])
+	u.Commands[0].Value = x.seal(x.scratch, claimKey)
+	x.scratch = wipe(x.scratch)
+	for _, key := range x.tokens.known {
+		u.Commands = append(u.Commands, store.Command{Kind: store.Set, Key: key, Value: knownMark})
+	}
+	u.Commands = append(u.Commands, store.Command{Kind: store.QueueAdd, Queue: store.Doubt, Member: store.DoubtMember(x.key, x.attempt), Score: now.UnixMilli()})
+	entry := x.newEntry(audit.KindDecision, audit.ResultForwarded, reason.None)
+	for i := range r.Legs {
+		entry.Legs = append(entry.Legs, audit.Leg{Name: audit.Name(r.Legs[i].Name), To: audit.Name(x.p.plan.Destinations[r.Legs[i].Destination].Name), State: x.legs[i].state})
+		if x.legs[i].state != audit.LegSkipped {
+			entry.Decisions = appendDecisions(entry.Decisions, x.legs[i].view.Decisions(), x.p.plan.Destinations[r.Legs[i].Destination].Name)
+		}
+	}
+	u.Entries = append(u.Entries, x.sealEntry(entry))
+	return nil
+}
+
+// knownMark is all that the index of known tokens holds of one.
+var knownMark = []byte{1}
+
+// hold describes a leg that waits for the outcome.
+func (x *exchange) hold(i int) heldLeg {
+	r := &x.p.plan.Routes[x.route]
+	spec, l := &r.Legs[i], &x.legs[i]
+	to := x.p.plan.Destinations[spec.Destination].Name
+	held := heldLeg{Leg: i, Name: spec.Name, To: to, Method: x.method(spec), Target: string(l.target), Key: l.key,
+		HasBody: x.hasBody, Body: l.body, Large: len(l.body) > largeBody, Group: x.group(i)}
+	for _, f := range l.fields {
+		held.Fields = append(held.Fields, heldField{f.name, string(f.value)})
+	}
+	for _, d := range l.view.Decisions() {
+		if d.Label != "" && d.Form < rules.Drop && d.Rule != "keep" {
+			held.Forms = append(held.Forms, heldForm{d.Label, d.Form})
+		}
+	}
+	return held
+}
+
+// group names the order in which a leg goes: by the route's order value for
+// its destination, or, where several legs of one request go to one
+// destination, by the request.
+func (x *exchange) group(i int) string {
+	r := &x.p.plan.Routes[x.route]
+	to := []byte(x.p.plan.Destinations[r.Legs[i].Destination].Name)
+	if r.Order != nil {
+		if value, ok := x.req.Order(); ok {
+			return x.s.letters("order", to, value)
+		}
+	}
+	for j := range r.Legs {
+		if j != i && j != r.Primary && r.Legs[j].Destination == r.Legs[i].Destination {
+			return x.s.letters("order of a request", to, []byte(x.key), []byte(itoa(x.attempt)))
+		}
+	}
+	return ""
+}
+
+func (x *exchange) method(spec *rules.Leg) string {
+	if spec.Method != "" {
+		return spec.Method
+	}
+	return string(x.ctx.Request.Header.Method())
+}
+
+// seal seals a register's content into the arena.
+func (x *exchange) seal(plain []byte, key string) []byte {
+	from := len(x.arena)
+	x.arena = x.s.ring.Seal(x.arena, plain, []byte(key))
+	return x.arena[from:len(x.arena):len(x.arena)]
+}
+
+func (x *exchange) sealEntry(e *audit.Entry) []byte {
+	from := len(x.arena)
+	x.arena = x.s.sealing().Seal(x.arena, e)
+	return x.arena[from:len(x.arena):len(x.arena)]
+}
+
+// newEntry starts an entry about the request in the exchange's own Entry.
+func (x *exchange) newEntry(kind audit.Kind, result audit.Result, code reason.Code) *audit.Entry {
+	x.entry = audit.Entry{Time: x.s.clock(), Kind: kind, Request: audit.ID(x.id), Origin: x.origin, Plan: audit.ID(x.p.plan.Hash),
+		Key: audit.ID(x.key), Attempt: x.attempt, Subject: audit.ID(x.subject), Result: result, Reason: code,
+		Took: audit.MicrosOf(time.Since(x.start)), Waited: audit.MicrosOf(x.waited),
+		Legs: x.entry.Legs[:0], Decisions: x.entry.Decisions[:0]}
+	e := &x.entry
+	if x.key == "" {
+		e.Attempt = 0
+	}
+	if x.caller >= 0 {
+		e.Caller = audit.Name(x.p.plan.Callers[x.caller].Name)
+	}
+	if x.route >= 0 {
+		e.Route, e.Purpose = audit.Name(x.p.plan.Routes[x.route].Name), audit.Name(x.p.plan.Routes[x.route].Purpose)
+	}
+	return e
+}
+
+func appendDecisions(dst []audit.Decision, decisions []rewrite.Decision, to string) []audit.Decision {
+	for _, d := range decisions {
+		dst = append(dst, audit.Decision{Rule: audit.Name(d.Rule), Pattern: audit.Name(d.Pattern), Label: audit.Name(d.Label),
+			Class: audit.Name(d.Class), Form: audit.Name(d.Form.String()), To: audit.Name(to), Count: d.Count})
+	}
+	return dst
+}
+
+// errStranger says that a register does not open under this keyring.
+var errStranger = errors.New("proxy: a register does not open")
+
+// openClaim opens and parses a claim.
+func (s *Server) openClaim(sealed []byte, k string, a int) (*claim, error) {
+	plain, err := s.ring.Open(nil, sealed, []byte(store.ClaimKey(k, a)))
+	if err != nil {
+		return nil, errStranger
+	}
+	c := new(claim)
+	return c, c.parse(plain)
+}
+
+// openOutcome opens and parses an outcome. It is nil where there is none, or
+// where it belongs to a claim that never was.
+func (s *Server) openOutcome(sealed []byte, k string, a int, c *claim) (*outcome, error) {
+	if sealed == nil {
+		return nil, nil
+	}
+	plain, err := s.ring.Open(nil, sealed, []byte(store.OutcomeKey(k, a)))
+	if err != nil {
+		return nil, errStranger
+	}
+	o := new(outcome)
+	if err = o.parse(plain); err != nil {
+		return nil, err
+	}
+	if o.Owner != c.Request {
+		return nil, nil
+	}
+	return o, nil
+}
+
+// sameBody reports whether a request is the one that a claim was made for.
+func (x *exchange) sameBody(c *claim) bool { return bytes.Equal(c.MAC, x.mac) }

@@ -1,0 +1,204 @@
+package proxy
+
+import (
+	"chaperone/audit"
+	"chaperone/rules"
+)
+
+// claim is the content of a claim register: who made the attempt, of what, and
+// the legs that wait for its outcome. It is sealed before it is stored; the
+// body of a leg holds what its destination may see, and never sad values.
+type claim struct {
+	Request string // Chaperone-Request-Id: whose claim it is
+	Chain   string // whose process made it
+	At      int64  // Unix milliseconds
+	Caller  string
+	Route   string
+	Plan    string
+	Subject string
+	Purpose string
+	MAC     []byte // of the body, by which a repeat is known
+	Keep    int64  // milliseconds for which the answer is kept; 0: it is not
+	Legs    []heldLeg
+}
+
+// heldLeg is a leg that waits.
+type heldLeg struct {
+	Leg     int // N: its index in the route, at the time
+	Name    string
+	To      string // the destination, by name
+	Method  string
+	Target  string // path and query, behind the destination's own prefix
+	Key     string // the Idempotency-Key that it bears, whenever it is sent
+	Group   string // letters; legs of one destination and group go in order
+	Fields  []heldField
+	HasBody bool
+	Large   bool   // the body is in its own register
+	Body    []byte // what the destination may see
+	Forms   []heldForm
+}
+
+type heldField struct{ Name, Value string }
+
+// heldForm says that values of a label stand in the body in a form. At the
+// delivery the plan of the day must still allow that much.
+type heldForm struct {
+	Label string
+	Form  rules.Form
+}
+
+const claimVersion = 1
+
+func (c *claim) append(dst []byte) []byte {
+	dst = append(dst, claimVersion)
+	dst = appendBytes(dst, c.Request)
+	dst = appendBytes(dst, c.Chain)
+	dst = appendNumber(dst, uint64(c.At))
+	dst = appendBytes(dst, c.Caller)
+	dst = appendBytes(dst, c.Route)
+	dst = appendBytes(dst, c.Plan)
+	dst = appendBytes(dst, c.Subject)
+	dst = appendBytes(dst, c.Purpose)
+	dst = appendBytes(dst, c.MAC)
+	dst = appendNumber(dst, uint64(c.Keep))
+	dst = appendNumber(dst, uint64(len(c.Legs)))
+	for i := range c.Legs {
+		l := &c.Legs[i]
+		dst = appendNumber(dst, uint64(l.Leg))
+		dst = appendBytes(dst, l.Name)
+		dst = appendBytes(dst, l.To)
+		dst = appendBytes(dst, l.Method)
+		dst = appendBytes(dst, l.Target)
+		dst = appendBytes(dst, l.Key)
+		dst = appendBytes(dst, l.Group)
+		dst = appendNumber(dst, uint64(len(l.Fields)))
+		for _, f := range l.Fields {
+			dst = appendBytes(dst, f.Name)
+			dst = appendBytes(dst, f.Value)
+		}
+		dst = appendFlag(dst, l.HasBody)
+		dst = appendFlag(dst, l.Large)
+		if l.Large {
+			dst = appendBytes(dst, "")
+		} else {
+			dst = appendBytes(dst, l.Body)
+		}
+		dst = appendNumber(dst, uint64(len(l.Forms)))
+		for _, f := range l.Forms {
+			dst = appendBytes(dst, f.Label)
+			dst = appendNumber(dst, uint64(f.Form))
+		}
+	}
+	return dst
+}
+
+// parse reads what append wrote. The claim's slices borrow from b.
+func (c *claim) parse(b []byte) error {
+	d := decoder{b: b}
+	d.version(claimVersion)
+	*c = claim{Request: d.text(), Chain: d.text(), At: int64(d.number()), Caller: d.text(), Route: d.text(),
+		Plan: d.text(), Subject: d.text(), Purpose: d.text(), MAC: d.bytes(), Keep: int64(d.number())}
+	for n := d.count(); n > 0 && !d.bad; n-- {
+		l := heldLeg{Leg: d.small(), Name: d.text(), To: d.text(), Method: d.text(), Target: d.text(), Key: d.text(), Group: d.text()}
+		for f := d.count(); f > 0 && !d.bad; f-- {
+			l.Fields = append(l.Fields, heldField{d.text(), d.text()})
+		}
+		l.HasBody, l.Large, l.Body = d.flag(), d.flag(), d.bytes()
+		for f := d.count(); f > 0 && !d.bad; f-- {
+			l.Forms = append(l.Forms, heldForm{d.text(), rules.Form(d.small())})
+		}
+		c.Legs = append(c.Legs, l)
+	}
+	return d.done()
+}
+
+// outcome is the content of an outcome register.
+type outcome struct {
+	Owner    string // the request whose claim it ends; another's does not count
+	By       string // who says so: "primary", "proxy", or an operator
+	At       int64  // Unix milliseconds
+	Result   audit.Result
+	Upstream int // HTTP status of the primary, 0: none
+	Answer   *storedAnswer
+}
+
+// storedAnswer is the answer that a repeat of the request is given.
+type storedAnswer struct {
+	Status int
+	// Sees is the clearance for which Body was rendered: who sees less, or
+	// differently, is not given it.
+	Sees   []byte
+	Legs   string // Chaperone-Legs
+	Reason string // why the body was withheld; empty: it was not
+	Fields []heldField
+	Body   []byte
+}
+
+const outcomeVersion = 1
+
+func (o *outcome) append(dst []byte) []byte {
+	dst = append(dst, outcomeVersion)
+	dst = appendBytes(dst, o.Owner)
+	dst = appendBytes(dst, o.By)
+	dst = appendNumber(dst, uint64(o.At))
+	dst = appendNumber(dst, uint64(o.Result))
+	dst = appendNumber(dst, uint64(o.Upstream))
+	dst = appendFlag(dst, o.Answer != nil)
+	if a := o.Answer; a != nil {
+		dst = appendNumber(dst, uint64(a.Status))
+		dst = appendBytes(dst, a.Sees)
+		dst = appendBytes(dst, a.Legs)
+		dst = appendBytes(dst, a.Reason)
+		dst = appendNumber(dst, uint64(len(a.Fields)))
+		for _, f := range a.Fields {
+			dst = appendBytes(dst, f.Name)
+			dst = appendBytes(dst, f.Value)
+		}
+		dst = appendBytes(dst, a.Body)
+	}
+	return dst
+}
+
+// parse reads what append wrote. The outcome's slices borrow from b.
+func (o *outcome) parse(b []byte) error {
+	d := decoder{b: b}
+	d.version(outcomeVersion)
+	*o = outcome{Owner: d.text(), By: d.text(), At: int64(d.number()), Result: audit.Result(d.small()), Upstream: d.small()}
+	if d.flag() {
+		a := &storedAnswer{Status: d.small(), Sees: d.bytes(), Legs: d.text(), Reason: d.text()}
+		for n := d.count(); n > 0 && !d.bad; n-- {
+			a.Fields = append(a.Fields, heldField{d.text(), d.text()})
+		}
+		a.Body = d.bytes()
+		o.Answer = a
+	}
+	return d.done()
+}
+
+// note is the content of an unknown or a delivery register: what was found,
+// why, when.
+type note struct {
+	Owner  string
+	At     int64
+	Result audit.Result
+	Reason string // a code of ours
+	Status int    // HTTP status, 0: none
+}
+
+const noteVersion = 1
+
+func (n *note) append(dst []byte) []byte {
+	dst = append(dst, noteVersion)
+	dst = appendBytes(dst, n.Owner)
+	dst = appendNumber(dst, uint64(n.At))
+	dst = appendNumber(dst, uint64(n.Result))
+	dst = appendBytes(dst, n.Reason)
+	return appendNumber(dst, uint64(n.Status))
+}
+
+func (n *note) parse(b []byte) error {
+	d := decoder{b: b}
+	d.version(noteVersion)
+	*n = note{Owner: d.text(), At: int64(d.number()), Result: audit.Result(d.small()), Reason: d.text(), Status: d.small()}
+	return d.done()
+}

@@ -1,0 +1,92 @@
+package proxy
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"chaperone/audit"
+	"chaperone/rules"
+)
+
+func sampleClaim() claim {
+	return claim{
+		Request: "abc", Chain: "node-x", At: 1700000000000, Caller: "front-desk", Route: "checkout", Plan: "p", Subject: "s",
+		Purpose: "payment", MAC: []byte("mac"), Keep: 5,
+		Legs: []heldLeg{
+			{Leg: 1, Name: "ehr", To: "ehr", Method: "POST", Target: "/v1?x=1", Key: "k", Group: "g", HasBody: true, Body: []byte(`{}`),
+				Fields: []heldField{{"X-Till", "4"}}, Forms: []heldForm{{"phi", rules.Plain}, {"pan", rules.Token}}},
+			{Leg: 2, Name: "ledger", To: "ledger", Method: "GET", Target: "/"},
+		},
+	}
+}
+
+func sampleOutcome() outcome {
+	return outcome{Owner: "abc", By: "primary", At: 9, Result: audit.ResultReleased, Upstream: 201, Answer: &storedAnswer{
+		Status: 201, Sees: []byte("f"), Legs: "a=200", Fields: []heldField{{"Content-Type", "application/json"}}, Body: []byte(`{"ok":true}`)}}
+}
+
+func TestRegistersRoundTrip(t *testing.T) {
+	c := sampleClaim()
+	var c2 claim
+	if err := c2.parse(c.append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	c2.Legs[1].Body = nil // empty and absent are the same
+	if d := cmp.Diff(c, c2); d != "" {
+		t.Errorf("claim: %s", d)
+	}
+	o := sampleOutcome()
+	var o2 outcome
+	if err := o2.parse(o.append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(o, o2); d != "" {
+		t.Errorf("outcome: %s", d)
+	}
+	n := note{Owner: "abc", At: 4, Result: audit.ResultUnknown, Reason: "primary_timeout", Status: 503}
+	var n2 note
+	if err := n2.parse(n.append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(n, n2); d != "" {
+		t.Errorf("note: %s", d)
+	}
+}
+
+// TestRegistersRefuseParts: no beginning of a register parses as one.
+func TestRegistersRefuseParts(t *testing.T) {
+	c, o := sampleClaim(), sampleOutcome()
+	for name, whole := range map[string][]byte{"claim": c.append(nil), "outcome": o.append(nil)} {
+		for n := range whole {
+			var c2 claim
+			var o2 outcome
+			if (name == "claim" && c2.parse(whole[:n]) == nil) || (name == "outcome" && o2.parse(whole[:n]) == nil) {
+				t.Errorf("%s: the first %d of %d bytes parse", name, n, len(whole))
+			}
+		}
+		var c2 claim
+		var o2 outcome
+		longer := append(bytes.Clone(whole), 0)
+		if c2.parse(longer) == nil || o2.parse(longer) == nil {
+			t.Errorf("%s: parses with a byte too many", name)
+		}
+	}
+}
+
+func FuzzRegisters(f *testing.F) {
+	c, o := sampleClaim(), sampleOutcome()
+	f.Add(c.append(nil))
+	f.Add(o.append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var c, c2 claim
+		if c.parse(b) == nil && c2.parse(c.append(nil)) != nil {
+			t.Error("a claim that parses does not when written again")
+		}
+		var o, o2 outcome
+		if o.parse(b) == nil && o2.parse(o.append(nil)) != nil {
+			t.Error("an outcome that parses does not when written again")
+		}
+	})
+}

@@ -1,0 +1,269 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"chaperone/audit"
+	"chaperone/proxy/admin"
+	"chaperone/store"
+	"chaperone/vault"
+	"chaperone/vault/keys"
+	"chaperone/vault/letters"
+)
+
+// Server is a proxy. New opens it, Serve runs it to its end.
+type Server struct {
+	o      Options
+	limits Limits
+	logger *slog.Logger
+	clock  func() time.Time
+
+	driver    store.Driver
+	ring      *keys.Ring
+	tokens    *vault.Tokens
+	committer *store.Committer
+	seal      atomic.Pointer[audit.Sealing]
+	policy    atomic.Pointer[policy]
+	metrics   *admin.Metrics
+	marks     *audit.Checkpointer
+	outbox    *outbox
+	subjects  *lru
+	refusals  refusals
+	exchanges sync.Pool
+
+	listener net.Listener
+	hosts    *hosts
+	http     *fasthttp.Server
+	admin    *admin.Server // nil: none
+	control  *admin.Control
+
+	started  time.Time
+	draining atomic.Bool
+	work     context.Context // of everything that a request asks of others
+	stop     context.CancelFunc
+}
+
+// maxSubjects bounds the random ids that are kept at hand.
+const maxSubjects = 16 << 10
+
+// New opens a proxy: its listeners, its chain in the log, its control socket.
+// It refuses a keyring that is not the store's, and an address that others can
+// reach where the policy knows no callers. When New returns, the start of the
+// proxy is on record. ctx bounds New alone.
+func New(ctx context.Context, o Options) (_ *Server, err error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Journal == "" {
+		o.Journal = filepath.Join(o.DataDir, "journal")
+	}
+	s := &Server{o: o, limits: o.Limits.withDefaults(), logger: o.Logger, clock: o.Clock, driver: o.Driver, ring: o.Ring, tokens: o.Tokens,
+		subjects: newLRU(maxSubjects), refusals: refusals{last: map[refusalKey]*refusalCount{}}, started: o.Clock()}
+	// What a request asks of others outlives the caller's patience and the
+	// end of New: only Serve ends it, when everything has drained.
+	s.work, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			_ = s.Close()
+		}
+	}()
+	s.metrics = admin.NewMetrics(admin.Build{Version: o.Version, Revision: o.Rev})
+	y, err := newPolicy(o.Plan, o.Engine, s.metrics.Use(o.Plan, s.started), s.limits, false)
+	if err != nil {
+		return nil, err
+	}
+	s.policy.Store(y)
+	s.outbox = newOutbox(s, o.Outbox)
+	if err = s.claimStore(ctx); err != nil {
+		return nil, err
+	}
+	if err = s.listen(); err != nil {
+		return nil, err
+	}
+	if err = s.openLog(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.openAdmin()
+}
+
+// claimStore makes sure that the keyring is the one under which the store was
+// filled: a lost keyring must not be replaced in silence.
+func (s *Server) claimStore(ctx context.Context) error {
+	c := []store.Command{{Kind: store.SetOnce, Key: store.MetaKey("keyring"), Value: []byte(s.ring.ID())}}
+	ctx, cancel := context.WithTimeout(ctx, 2*storeTimeout)
+	defer cancel()
+	if err := s.driver.Apply(ctx, c); err != nil {
+		return fmt.Errorf("proxy: the store: %w", err)
+	}
+	if !c[0].Won && string(c[0].Prior) != s.ring.ID() {
+		return errors.New("proxy: the store was filled under another keyring: restore that one, or start on an empty store")
+	}
+	return nil
+}
+
+// openLog starts this process's chain.
+func (s *Server) openLog(ctx context.Context) error {
+	chain := newChain()
+	s.seal.Store(audit.NewSealing(s.ring, chain))
+	var err error
+	s.committer, err = store.NewCommitter(ctx, s.driver, store.CommitterOptions{
+		Chain: chain, Restart: s.restartChain, Journal: s.o.Journal, Clock: s.clock, Logger: s.logger,
+	})
+	if err != nil {
+		return fmt.Errorf("proxy: %w", err)
+	}
+	s.marks, err = audit.NewCheckpointer(audit.CheckpointerOptions{
+		Head:     func() audit.Head { return audit.HeadOf(s.committer) },
+		Signer:   audit.NewSigner(s.ring.MAC),
+		File:     audit.CheckpointFile(s.o.DataDir),
+		Register: s.registerCheckpoint,
+		Logger:   s.logger,
+	})
+	if err != nil {
+		return fmt.Errorf("proxy: checkpoints of the log: %w", err)
+	}
+	return s.recordStart()
+}
+
+func newChain() string { return "node-" + letters.Random(idLetters) }
+
+func (s *Server) recordStart() error {
+	e := audit.Entry{Time: s.clock(), Kind: audit.KindStart, Plan: audit.ID(s.o.Plan.Hash), Build: audit.Name(s.o.Version)}
+	if err := s.recordEntry(&e); err != nil {
+		return fmt.Errorf("proxy: the start is not on record: %w", err)
+	}
+	return nil
+}
+
+// restartChain goes on with another chain after the store lost this one.
+func (s *Server) restartChain(broken string, head uint64, cause error) (string, [][]byte) {
+	chain := newChain()
+	sealing := audit.NewSealing(s.ring, chain)
+	s.seal.Store(sealing)
+	s.logger.Error("the store has lost part of the log; another chain is begun", "lost", broken, "head", head, "chain", chain, "cause", cause)
+	e := audit.Entry{Time: s.clock(), Kind: audit.KindStart, Plan: audit.ID(s.policy.Load().plan.Hash), Build: audit.Name(s.o.Version),
+		Result: audit.ResultFailed, Rule: "the store has lost the end of " + audit.Name(broken)}
+	return chain, [][]byte{sealing.Seal(nil, &e)}
+}
+
+func (s *Server) sealing() *audit.Sealing { return s.seal.Load() }
+
+func (s *Server) newID() string { return letters.Random(idLetters) }
+
+// taking reports whether new requests are taken.
+func (s *Server) taking() bool { return !s.draining.Load() }
+
+// Addr returns the address on which requests are taken.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// AdminAddr returns the address of metrics and health, nil where there is none.
+func (s *Server) AdminAddr() net.Addr {
+	if s.admin == nil {
+		return nil
+	}
+	return s.admin.Addr()
+}
+
+// Serve takes requests until ctx ends. Then it takes no more, lets what has
+// begun end within the drain timeout, and leaves what is queued to the next
+// start. It returns when all its goroutines have ended. A Server serves once.
+func (s *Server) Serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var group sync.WaitGroup
+	faults := make(chan error, 4)
+	run := func(f func() error) {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			if err := f(); err != nil {
+				faults <- err
+				cancel()
+			}
+		}()
+	}
+	aside, endAside := context.WithCancel(context.WithoutCancel(ctx))
+	defer endAside()
+	run(func() error { return s.http.Serve(s.listener) })
+	run(func() error { s.marks.Run(aside); return nil })
+	run(func() error { s.outbox.run(ctx); return nil })
+	run(func() error { s.rebuild(ctx); return nil })
+	if s.admin != nil {
+		run(func() error { return s.admin.Serve(aside) })
+	}
+	run(func() error { return s.control.Serve(aside) })
+	s.logger.Info("taking requests", "address", s.Addr().String(), "chain", s.committer.Chain(), "plan", s.o.Plan.Hash)
+
+	<-ctx.Done()
+	s.draining.Store(true)
+	s.logger.Info("draining")
+	// ctx is over; the drain has a deadline of its own.
+	drain, done := context.WithTimeout(context.WithoutCancel(ctx), s.limits.DrainTimeout)
+	defer done()
+	if err := s.http.ShutdownWithContext(drain); err != nil {
+		s.logger.Warn("not everything ended in time", "error", err)
+	}
+	s.outbox.stopped(drain)
+	err := s.closeLog(drain)
+	endAside()
+	group.Wait()
+	s.stop()
+	s.policy.Load().close()
+	close(faults)
+	return errors.Join(append([]error{err}, collect(faults)...)...)
+}
+
+func collect(faults <-chan error) (all []error) {
+	for err := range faults {
+		all = append(all, err)
+	}
+	return all
+}
+
+// closeLog records the stop and stores what is pending.
+func (s *Server) closeLog(ctx context.Context) error {
+	e := audit.Entry{Time: s.clock(), Kind: audit.KindStop, Plan: audit.ID(s.policy.Load().plan.Hash), Build: audit.Name(s.o.Version)}
+	later := s.recordLater(&e)
+	err := errors.Join(later, s.committer.Close(ctx), s.marks.Close(ctx))
+	if err != nil {
+		return fmt.Errorf("proxy: the end of the log: %w", err)
+	}
+	return nil
+}
+
+// Close gives up a Server that does not serve.
+func (s *Server) Close() error {
+	s.stop()
+	var faults []error
+	if s.listener != nil {
+		faults = append(faults, s.listener.Close())
+	}
+	if s.admin != nil {
+		faults = append(faults, s.admin.Close())
+	}
+	if s.control != nil {
+		faults = append(faults, s.control.Close())
+	}
+	if s.committer != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+		defer cancel()
+		faults = append(faults, s.committer.Close(ctx))
+		if s.marks != nil {
+			faults = append(faults, s.marks.Close(ctx))
+		}
+	}
+	return errors.Join(faults...)
+}

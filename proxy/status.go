@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"chaperone/audit"
+	"chaperone/proxy/admin"
+	"chaperone/proxy/admin/control"
+	"chaperone/store"
+)
+
+// openAdmin opens the operator's side: metrics and health, and the control
+// socket.
+func (s *Server) openAdmin() error {
+	s.metrics.SetState(s.state)
+	var err error
+	if s.o.Admin != "" {
+		s.admin, err = admin.Listen(admin.Options{Address: s.o.Admin, Hosts: s.o.AdminHosts, Metrics: s.metrics, Ready: s.ready, Logger: s.logger})
+		if err != nil {
+			return err
+		}
+	}
+	s.control, err = admin.ListenControl(admin.ControlOptions{
+		DataDir: s.o.DataDir,
+		Log: &audit.Reader{Source: LogSource(s.driver), Sealer: s.ring, Key: audit.NewSigner(s.ring.MAC).Public(),
+			File: audit.CheckpointFile(s.o.DataDir)},
+		Outbox: &Outbox{s: s, own: s.outbox},
+		Status: s.status,
+		Record: admin.RecorderFunc(s.record),
+		Logger: s.logger,
+	})
+	return err
+}
+
+// record is admin.Recorder.
+func (s *Server) record(_ context.Context, e *audit.Entry) error {
+	if e.Time.IsZero() {
+		e.Time = s.clock()
+	}
+	if e.Plan == "" {
+		e.Plan = audit.ID(s.policy.Load().plan.Hash)
+	}
+	return s.recordEntry(e)
+}
+
+// ready says whether the proxy takes requests.
+func (s *Server) ready(ctx context.Context) admin.Readiness {
+	r := admin.Readiness{Draining: s.draining.Load(), Store: admin.Part{OK: true}, Keyring: admin.Part{OK: true}, Plan: admin.Part{OK: true}}
+	if !s.committer.Healthy() {
+		r.Store = admin.Part{Detail: "the store does not acknowledge writes"}
+	}
+	r.Ready = r.Store.OK && r.Keyring.OK && r.Plan.OK && !r.Draining
+	return r
+}
+
+// status is what the control socket tells.
+func (s *Server) status(ctx context.Context) control.Status {
+	seq, _ := s.committer.Head()
+	y := s.policy.Load()
+	st := control.Status{Version: s.o.Version, Started: s.started, Chain: s.committer.Chain(), Seq: seq, Plan: y.plan.Hash, Rules: y.plan.File,
+		Address: s.Addr().String(), Ready: s.ready(ctx).Ready, Draining: s.draining.Load(), Journal: s.committer.Stats().JournalUnits,
+		Keyring: s.ring.Status(ctx).Kind}
+	if s.admin != nil {
+		st.Admin = s.admin.Addr().String()
+	}
+	if check, err := s.driver.Check(ctx); err == nil {
+		st.Store = check.Kind
+	}
+	return st
+}
+
+// maxCounted bounds what a scrape reads of the lists that it counts.
+const maxCounted = 4096
+
+// state is what a scrape sees.
+func (s *Server) state(ctx context.Context) admin.State {
+	stats := s.committer.Stats()
+	seq, _ := s.committer.Head()
+	mark := s.marks.Last()
+	st := admin.State{Ready: s.ready(ctx).Ready, Draining: s.draining.Load(), StoreUp: stats.Healthy, Pending: stats.Pending,
+		Journal: stats.JournalUnits, LogSeq: seq, CheckpointSeq: mark.Seq, CheckpointTime: mark.Time}
+	if mark.Seq == 0 {
+		st.CheckpointTime = time.Time{}
+	}
+	check, err := s.driver.Check(ctx)
+	st.StoreKind, st.StoreSafe, st.Replicas = check.Kind, err == nil, check.Replicas
+	ring := s.ring.Status(ctx)
+	st.KeyringKind, st.VaultUp, st.VaultSealed = ring.Kind, ring.Reachable, ring.Sealed
+	now := s.clock()
+	st.Queues = s.queues(ctx, now)
+	st.Doubts, st.OldestDoubt = s.countDoubts(ctx, now)
+	return st
+}
+
+func (s *Server) queues(ctx context.Context, now time.Time) []admin.QueueState {
+	dests, err := s.driver.Destinations(ctx)
+	if err != nil {
+		return nil
+	}
+	dead := map[string]int{}
+	counted := 0
+	for cursor := ""; counted < maxCounted; {
+		items, next, err := s.driver.QueueList(ctx, store.Dead, "", cursor, listPage)
+		if err != nil {
+			break
+		}
+		for _, item := range items {
+			if m, err := store.ParseMember(item.Member); err == nil {
+				dead[m.Dest]++
+			}
+		}
+		counted += len(items)
+		if cursor = next; cursor == "" {
+			break
+		}
+	}
+	var all []admin.QueueState
+	for _, dest := range dests {
+		q, err := s.driver.QueueStats(ctx, store.Due, dest)
+		if err != nil {
+			continue
+		}
+		state := admin.QueueState{Destination: dest, Depth: int(q.Len), Dead: dead[dest], Parked: s.outbox.parked(dest)}
+		if q.Len > 0 && q.Oldest > 0 {
+			state.Oldest = max(0, now.Sub(time.UnixMilli(q.Oldest)))
+		}
+		all = append(all, state)
+	}
+	return all
+}
+
+// errEnough ends a listing early.
+var errEnough = errors.New("proxy: enough")
+
+// countDoubts counts the sales in doubt.
+func (s *Server) countDoubts(ctx context.Context, now time.Time) (n int, oldest time.Duration) {
+	err := s.open(ctx, func(o openClaim) error {
+		if o.doubt {
+			n++
+			oldest = max(oldest, now.Sub(time.UnixMilli(o.claim.At)))
+		}
+		if n >= maxCounted {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && err != errEnough {
+		return 0, 0
+	}
+	return n, oldest
+}

@@ -1,0 +1,94 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"net"
+	"syscall"
+	"time"
+)
+
+// upConn is a connection to a destination that knows whether any byte of the
+// current request was written, and whether its other end has closed it.
+type upConn struct {
+	net.Conn // what is written to: raw, or TLS over it
+	raw      *countingConn
+	used     bool // it has carried a request before
+
+	peekConn  syscall.RawConn
+	peekByte  [1]byte
+	peekStale bool
+}
+
+// countingConn counts the bytes that the kernel took.
+type countingConn struct {
+	net.Conn
+	written int64
+}
+
+func (c *countingConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written += int64(n)
+	return n, err
+}
+
+// dial connects, TLS included, within the dial timeout or t if that is
+// shorter.
+func dial(addr string, t time.Duration, secure *tls.Config) (net.Conn, error) {
+	if t <= 0 || t > dialTimeout {
+		t = dialTimeout
+	}
+	deadline := time.Now().Add(t)
+	tcp, err := (&net.Dialer{Deadline: deadline}).Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	c := &upConn{raw: &countingConn{Conn: tcp}}
+	if sc, ok := tcp.(syscall.Conn); ok {
+		if c.peekConn, err = sc.SyscallConn(); err != nil {
+			_ = tcp.Close()
+			return nil, err
+		}
+	}
+	c.Conn = c.raw
+	if secure == nil {
+		return c, nil
+	}
+	over := tls.Client(c.raw, secure)
+	if err = over.SetDeadline(deadline); err == nil {
+		err = over.Handshake()
+	}
+	if err != nil {
+		_ = tcp.Close()
+		return nil, err
+	}
+	c.Conn = over
+	return c, nil
+}
+
+// send writes the message and the tail.
+func (c *upConn) send(message, tail []byte) error {
+	if _, err := c.Write(message); err != nil {
+		return err
+	}
+	if len(tail) == 0 {
+		return nil
+	}
+	_, err := c.Write(tail)
+	return err
+}
+
+// stale reports whether the other end has closed a pooled connection, or sent
+// something that nobody asked for. It looks without waiting and takes nothing.
+func (c *upConn) stale() bool {
+	if c.peekConn == nil {
+		return false
+	}
+	if err := c.raw.SetDeadline(time.Time{}); err != nil {
+		return true
+	}
+	c.peekStale = true
+	if err := c.peekConn.Read(c.peek); err != nil {
+		return true
+	}
+	return c.peekStale
+}

@@ -1,0 +1,238 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"chaperone/rules"
+)
+
+// The bounds of connections to a destination.
+const (
+	dialTimeout      = 3 * time.Second
+	idleConnections  = 30 * time.Second
+	defaultConns     = 512
+	maxAnswerHead    = 16 << 10
+	maxStaleAttempts = 64
+)
+
+// upstream is one destination as it is reached: a pool of connections, and
+// what every call to it carries. It is safe for concurrent use.
+type upstream struct {
+	dest    *rules.Destination
+	index   int // in Plan.Destinations
+	client  *fasthttp.HostClient
+	host    string // for the Host field
+	prefix  string // of the path
+	fields  []byte // the policy's own header fields, as they are sent
+	own     map[string]bool
+	timeout time.Duration
+	sees    bool // card numbers as they are
+}
+
+// newUpstream prepares a destination. It reads the files of its secrets and
+// its CA, unless it is only there to be shown.
+func newUpstream(p *rules.Plan, index int, fallback time.Duration, maxBody int, show bool) (*upstream, error) {
+	d := &p.Destinations[index]
+	at, err := url.Parse(d.URL)
+	if err != nil || at.Host == "" {
+		return nil, fmt.Errorf("destination %s: the URL has no host", d.Name)
+	}
+	u := &upstream{dest: d, index: index, host: at.Host, prefix: strings.TrimSuffix(at.EscapedPath(), "/"), timeout: d.Timeout, own: map[string]bool{}}
+	if u.timeout <= 0 {
+		u.timeout = fallback
+	}
+	if pan := p.Label("pan"); pan != rules.NoLabel {
+		u.sees = d.Sees.Of(pan) == rules.Plain
+	}
+	for _, h := range d.Headers {
+		value, err := h.Prefix+"[secret]", error(nil)
+		if !show || h.File == "" {
+			value, err = headerValue(h)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("destination %s: header %s: %w", d.Name, h.Name, err)
+		}
+		u.own[h.Name] = true
+		u.fields = appendField(u.fields, h.Name, value)
+	}
+	var secure *tls.Config
+	if at.Scheme == "https" {
+		secure = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: at.Hostname(), ClientSessionCache: tls.NewLRUClientSessionCache(64)}
+		if d.CAFile != "" && !show {
+			pem, err := os.ReadFile(d.CAFile)
+			if err != nil {
+				return nil, fmt.Errorf("destination %s: ca: %w", d.Name, err)
+			}
+			secure.RootCAs = x509.NewCertPool()
+			if !secure.RootCAs.AppendCertsFromPEM(pem) {
+				return nil, fmt.Errorf("destination %s: ca: the file holds no certificate", d.Name)
+			}
+		}
+	}
+	conns := d.MaxConns
+	if conns <= 0 {
+		conns = defaultConns
+	}
+	u.client = &fasthttp.HostClient{
+		Addr:                fasthttp.AddMissingPort(at.Host, at.Scheme == "https"),
+		DialTimeout:         func(addr string, t time.Duration) (net.Conn, error) { return dial(addr, t, secure) },
+		MaxConns:            conns,
+		MaxConnWaitTimeout:  u.timeout,
+		MaxIdleConnDuration: idleConnections,
+		ReadBufferSize:      maxAnswerHead,
+		MaxResponseBodySize: maxBody,
+		ConnPoolStrategy:    fasthttp.LIFO,
+	}
+	return u, nil
+}
+
+// headerValue gives the value of a fixed header, read from its file where it
+// is a secret.
+func headerValue(h rules.HeaderValue) (string, error) {
+	value := h.Value
+	if h.File != "" {
+		b, err := os.ReadFile(h.File)
+		if err != nil {
+			return "", err
+		}
+		value = strings.TrimSpace(string(b))
+		if value == "" {
+			return "", errors.New("the file is empty")
+		}
+	}
+	value = h.Prefix + value
+	for i := range len(value) {
+		if c := value[i]; (c < ' ' && c != '\t') || c == 0x7f {
+			return "", errors.New("the value holds a control character")
+		}
+	}
+	return value, nil
+}
+
+// errNotOurs says that the process may not send: its lease is too old.
+var errNotOurs = errors.New("proxy: the lease of this process is too old to send")
+
+// sending says how far a call got. Only "nothing" proves that the destination
+// cannot have acted on it.
+type sending uint8
+
+const (
+	sentNothing sending = iota
+	sentSome
+	answered
+)
+
+// call sends one request and reads the answer into resp. message is the head
+// and, where tail is nil, the body as well. may is asked right before the
+// first byte of every try.
+//
+// A call is tried again only while no byte of it was written: on a pooled
+// connection that the destination has closed meanwhile (seen by a peek, or by
+// a write that took nothing). From the first byte on there is one try.
+func (u *upstream) call(deadline time.Time, method string, message, tail []byte, resp *fasthttp.Response, may func() bool) (sending, error) {
+	for range maxStaleAttempts {
+		left := time.Until(deadline)
+		if left <= 0 {
+			return sentNothing, fasthttp.ErrTimeout
+		}
+		pooled, err := u.client.AcquireConn(left, false)
+		if err != nil {
+			return sentNothing, err
+		}
+		c, ok := pooled.Conn().(*upConn)
+		if !ok {
+			u.client.CloseConn(pooled)
+			return sentNothing, errors.New("proxy: connection of no known kind")
+		}
+		reused := c.used
+		if reused && c.stale() {
+			u.client.CloseConn(pooled)
+			continue
+		}
+		if !may() {
+			u.client.ReleaseConn(pooled)
+			return sentNothing, errNotOurs
+		}
+		if err := c.SetDeadline(deadline); err != nil {
+			u.client.CloseConn(pooled)
+			if reused {
+				continue
+			}
+			return sentNothing, err
+		}
+		c.used, c.raw.written = true, 0
+		if err := c.send(message, tail); err != nil {
+			untouched := c.raw.written == 0
+			u.client.CloseConn(pooled)
+			if untouched && reused {
+				continue
+			}
+			if untouched {
+				return sentNothing, err
+			}
+			return sentSome, err
+		}
+		resp.SkipBody = method == "HEAD"
+		r := u.client.AcquireReader(c)
+		err = resp.ReadLimitBody(r, u.client.MaxResponseBodySize)
+		extra := r.Buffered() > 0
+		u.client.ReleaseReader(r)
+		if err != nil {
+			u.client.CloseConn(pooled)
+			return sentSome, err
+		}
+		if resp.ConnectionClose() || extra {
+			u.client.CloseConn(pooled)
+		} else {
+			u.client.ReleaseConn(pooled)
+		}
+		return answered, nil
+	}
+	return sentNothing, errors.New("proxy: no connection that is still open")
+}
+
+// close ends the idle connections.
+func (u *upstream) close() { u.client.CloseIdleConnections() }
+
+// timedOut reports whether an error is one of time.
+func timedOut(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.Is(err, fasthttp.ErrTimeout) || (errors.As(err, &t) && t.Timeout())
+}
+
+// causeOf says in words of ours why a call failed. The error itself may quote
+// bytes of the answer.
+func causeOf(err error) string {
+	var op *net.OpError
+	var cert *tls.CertificateVerificationError
+	switch {
+	case err == nil:
+		return "none"
+	case errors.Is(err, errNotOurs):
+		return "lease too old"
+	case timedOut(err):
+		return "timeout"
+	case errors.Is(err, fasthttp.ErrNoFreeConns):
+		return "no free connection"
+	case errors.As(err, &cert):
+		return "certificate not trusted"
+	case errors.As(err, &op) && op.Op == "dial":
+		return "cannot connect"
+	case errors.As(err, &op):
+		return "connection broken"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "connection closed"
+	}
+	return "answer unreadable"
+}
