@@ -249,9 +249,12 @@ func (v *vaultBackend) read(ctx context.Context) (stored, error) {
 	}
 	field := func(name string) string { s, _ := secret.Data[name].(string); return s }
 	revision, err := strconv.ParseUint(field(fieldRevision), 10, 64)
-	if err != nil || secret.VersionMetadata == nil || field(fieldFormat) != keysetFormat ||
+	if err != nil || field(fieldFormat) != keysetFormat ||
 		field(fieldVersion) != strconv.Itoa(keysetVersion) || field(fieldKeyset) == "" {
 		return stored{}, fmt.Errorf("%w: %s is not a %s of version %d", ErrMalformed, at, keysetFormat, keysetVersion)
+	}
+	if secret.VersionMetadata == nil || secret.VersionMetadata.Version < 1 {
+		return stored{}, fmt.Errorf("%w: %s is not of KV version 2", ErrMalformed, at)
 	}
 	v.version = secret.VersionMetadata.Version
 	return stored{id: field(fieldID), revision: revision, wrapped: field(fieldKeyset)}, nil

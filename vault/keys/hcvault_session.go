@@ -117,10 +117,11 @@ func (s *session) maintain(ctx context.Context) error {
 	before := s.ttl
 	secret, err := s.client.Auth().Token().RenewSelfWithContext(ctx, int(before/time.Second))
 	if err != nil {
-		err = explain("renew the token", err)
-		if errors.Is(err, ErrUnreachable) || errors.Is(err, ErrSealed) {
+		if err = explain("renew the token", err); errors.Is(err, ErrSealed) {
 			return err // the token may still be good when Vault is back
 		}
+		// Vault says in several ways that a token is past renewing, HTTP 500
+		// among them.
 		return s.login(ctx)
 	}
 	if secret == nil || secret.Auth == nil {
