@@ -161,3 +161,18 @@ func TestMembers(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParseMember checks that what is read is written the same again.
+func FuzzParseMember(f *testing.F) {
+	f.Add("ehr|kk|1|2@g")
+	f.Add("a|b@c|kk|1|2")
+	f.Fuzz(func(t *testing.T, s string) {
+		m, err := store.ParseMember(s)
+		if err != nil {
+			return
+		}
+		if again, err := store.ParseMember(m.String()); err != nil || again != m {
+			t.Errorf("%q: %+v, then %+v, %v", s, m, again, err)
+		}
+	})
+}

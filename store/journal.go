@@ -140,6 +140,9 @@ func (j *journal) append(u *Unit) (id uint64, err error) {
 	j.last++
 	id = j.last
 	j.buf = appendFrame(j.buf, frameUnit, id, frame)
+	// Counted from now on, or forgetting the last other one would empty the
+	// file just after this one was written.
+	j.open[id] = struct{}{}
 	r := j.round
 	for !r.over {
 		if j.busy {
@@ -149,9 +152,9 @@ func (j *journal) append(u *Unit) (id uint64, err error) {
 		j.write()
 	}
 	if r.err != nil {
+		delete(j.open, id)
 		return 0, r.err
 	}
-	j.open[id] = struct{}{}
 	return id, nil
 }
 

@@ -33,6 +33,9 @@ func away(err error) error { return &unavailable{cause: err, sent: true} }
 
 // tooSmall recognizes the reply to an XADD whose id is not above the newest.
 func tooSmall(err error) bool {
+	if err == nil {
+		return false
+	}
 	var reply redis.Error
 	return errors.As(err, &reply) && strings.Contains(reply.Error(), "equal or smaller")
 }

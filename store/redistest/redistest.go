@@ -59,12 +59,13 @@ type Server struct {
 	Socket string // path of its unix socket
 	Dir    string // where its files are
 
-	o      Options
-	port   int
-	cmd    *exec.Cmd
-	exited chan struct{}
-	log    *bytes.Buffer
-	client *redis.Client
+	o        Options
+	sentinel string // the configuration of a Sentinel; empty: a server
+	port     int
+	cmd      *exec.Cmd
+	exited   chan struct{}
+	log      *bytes.Buffer
+	client   *redis.Client
 }
 
 // Start starts a server, waits until it answers and stops it at the test's
@@ -80,7 +81,10 @@ func Start(t testing.TB, o Options) *Server {
 }
 
 // Launch is Start without a test. The caller calls Close.
-func Launch(o Options) (*Server, error) {
+func Launch(o Options) (*Server, error) { return launch(o, "") }
+
+// launch starts a server, or with a configuration a Sentinel.
+func launch(o Options, sentinel string) (*Server, error) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		return nil, errors.New("redis-server is not on the PATH: install redis (Debian: apt-get install redis-server)")
 	}
@@ -92,7 +96,7 @@ func Launch(o Options) (*Server, error) {
 	var last error
 	// Another process may take a free port before the server does.
 	for range 5 {
-		s := &Server{o: o, Dir: dir, Socket: filepath.Join(dir, "s")}
+		s := &Server{o: o, Dir: dir, Socket: filepath.Join(dir, "s"), sentinel: sentinel}
 		if s.port, last = freePort(o.Cluster); last != nil {
 			break
 		}
@@ -131,7 +135,14 @@ func freePort(cluster bool) (int, error) {
 	return 0, errors.New("no free port found")
 }
 
-func (s *Server) args() []string {
+// args gives the command line. A Sentinel rewrites its configuration, so that
+// is in a file.
+func (s *Server) args() ([]string, error) {
+	if s.sentinel != "" {
+		conf := filepath.Join(s.Dir, "sentinel.conf")
+		lines := fmt.Sprintf("bind 127.0.0.1\nport %d\nunixsocket %s\ndir %s\n%s", s.port, s.Socket, s.Dir, s.sentinel)
+		return []string{conf, "--sentinel"}, os.WriteFile(conf, []byte(lines), 0o600)
+	}
 	o := s.o
 	if o.Fsync == "" {
 		o.Fsync = "everysec"
@@ -155,13 +166,17 @@ func (s *Server) args() []string {
 	if o.Cluster {
 		a = append(a, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000")
 	}
-	return append(a, o.Args...)
+	return append(a, o.Args...), nil
 }
 
 // run starts the process and waits until it answers.
 func (s *Server) run() error {
+	args, err := s.args()
+	if err != nil {
+		return err
+	}
 	s.log = new(bytes.Buffer)
-	s.cmd = exec.Command("redis-server", s.args()...)
+	s.cmd = exec.Command("redis-server", args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		return err
