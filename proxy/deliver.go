@@ -86,7 +86,7 @@ func (b *outbox) open(ctx context.Context, p *parcel) error {
 	if !p.leg.Large {
 		return nil
 	}
-	key := store.BodyKey(m.K, m.A, m.N)
+	key := store.RequestBodyKey(m.K, m.A, m.N, p.claim.Request)
 	body := []store.Command{{Kind: store.Get, Key: key}}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
@@ -174,7 +174,7 @@ func (b *outbox) delivered(p *parcel, status int) {
 		store.Command{Kind: store.SetOnce, Key: key, Value: b.s.ring.Seal(nil, n.append(nil), []byte(key))},
 		store.Command{Kind: store.QueueRemove, Queue: store.Due, Member: p.item.Member, Score: n.At})
 	if p.leg.Large {
-		u.Commands = append(u.Commands, store.Command{Kind: store.Delete, Key: store.BodyKey(p.member.K, p.member.A, p.member.N)})
+		u.Commands = append(u.Commands, store.Command{Kind: store.Delete, Key: store.RequestBodyKey(p.member.K, p.member.A, p.member.N, p.claim.Request)})
 	}
 	if b.allEnded(store.DoubtMember(p.member.K, p.member.A), p.member.N, len(p.claim.Legs)) {
 		u.Commands = p.expire(u.Commands)

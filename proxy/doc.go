@@ -16,7 +16,7 @@
 // A claim says that an attempt at an idempotency key is ours; its outcome says
 // how it ended; a delivery says how a held leg ended. All three are registers
 // that are written once, sealed, with the register's name as associated data.
-// An outcome belongs to a claim only if it names the claim's request id: a
-// void that was written for a claim which never reached the store must not
-// end the claim of somebody else.
+// An outcome belongs to a claim only if it names the claim's request id, and a
+// claim whose fate was not known is given up only once it is seen to be ours:
+// a void must never end the sale of somebody else.
 package proxy

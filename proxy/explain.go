@@ -70,7 +70,7 @@ func Explain(plan *rules.Plan, sample Sample) (*Explanation, error) {
 	ring := keys.Ephemeral()
 	defer ring.Close()
 	s := &Server{limits: sample.Limits.withDefaults(), logger: slog.New(slog.DiscardHandler), clock: time.Now, ring: ring,
-		tokens: vault.New(ring, tokenScope), work: context.Background()}
+		tokens: vault.New(ring, TokenScope), work: context.Background()}
 	y, err := newPolicy(shown, engine, admin.NewMetrics(admin.Build{}).Use(shown, time.Now()), s.limits, true)
 	if err != nil {
 		return nil, err

@@ -212,7 +212,7 @@ func (b *bed) start() {
 	b.t.Helper()
 	plan, engine := load(b.t, b.policy)
 	b.driver = b.open()
-	o := Options{Plan: plan, Engine: engine, Ring: b.ring, Tokens: vault.New(b.ring, tokenScope), Driver: b.driver,
+	o := Options{Plan: plan, Engine: engine, Ring: b.ring, Tokens: vault.New(b.ring, TokenScope), Driver: b.driver,
 		Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", DataDir: b.dir, Version: "test",
 		Limits: Limits{UpstreamTimeout: 2 * time.Second, DrainTimeout: patience},
 		Outbox: OutboxOptions{Poll: 20 * time.Millisecond, FirstDelay: 10 * time.Millisecond, LongestWait: 50 * time.Millisecond, ParkedWait: 50 * time.Millisecond},

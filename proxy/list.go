@@ -145,80 +145,39 @@ type openClaim struct {
 	reason string // why; empty where the process is dead
 }
 
-// open reads the claims that have no outcome, the oldest first within a lane,
-// and takes those out of the index that have one.
+// open reads the claims that have no outcome, the oldest first within a lane.
 func (s *Server) open(ctx context.Context, yield func(openClaim) error) error {
 	for cursor := ""; ; {
-		items, next, err := s.driver.QueueList(ctx, store.Doubt, "", cursor, listPage)
+		page, next, err := store.OpenClaims(ctx, s.driver, cursor, listPage)
 		if err != nil {
 			return err
 		}
-		if err := s.openPage(ctx, items, yield); err != nil {
+		alive := map[string]bool{}
+		found := make([]openClaim, len(page))
+		for i, o := range page {
+			c, err := s.openClaim(o.Value, o.K, o.A)
+			if err != nil {
+				c = &claim{At: o.Since} // of no process that lives
+			}
+			alive[c.Chain] = false
+			found[i] = openClaim{ref: o.Ref, claim: c}
+			if o.Unknown != nil {
+				found[i].doubt, found[i].reason = true, s.whyUnknown(o.Unknown, o.Ref)
+			}
+		}
+		if err := s.askAlive(ctx, alive); err != nil {
 			return err
+		}
+		for _, o := range found {
+			o.doubt = o.doubt || !alive[o.claim.Chain]
+			if err := yield(o); err != nil {
+				return err
+			}
 		}
 		if cursor = next; cursor == "" {
 			return nil
 		}
 	}
-}
-
-func (s *Server) openPage(ctx context.Context, items []store.Item, yield func(openClaim) error) error {
-	var reads []store.Command
-	var refs []store.Ref
-	for _, item := range items {
-		r, err := store.ParseDoubt(item.Member)
-		if err != nil {
-			continue
-		}
-		refs = append(refs, r)
-		reads = append(reads, store.Command{Kind: store.Get, Key: store.ClaimKey(r.K, r.A)},
-			store.Command{Kind: store.Get, Key: store.OutcomeKey(r.K, r.A)}, store.Command{Kind: store.Get, Key: store.UnknownKey(r.K, r.A)})
-	}
-	if len(reads) == 0 {
-		return nil
-	}
-	if err := s.driver.Apply(ctx, reads); err != nil {
-		return err
-	}
-	var found []openClaim
-	var stale []store.Command
-	alive := map[string]bool{}
-	for i, r := range refs {
-		claimed, ended, unknown := &reads[3*i], &reads[3*i+1], &reads[3*i+2]
-		c, err := s.openClaim(claimed.Prior, r.K, r.A)
-		if !claimed.Found {
-			stale = append(stale, store.Command{Kind: store.QueueRemove, Queue: store.Doubt, Member: store.DoubtMember(r.K, r.A)})
-			continue
-		}
-		if err != nil {
-			c = &claim{}
-		}
-		if o, err := s.openOutcome(ended.Prior, r.K, r.A, c); err == nil && o != nil {
-			stale = append(stale, store.Command{Kind: store.QueueRemove, Queue: store.Doubt, Member: store.DoubtMember(r.K, r.A)})
-			continue
-		}
-		oc := openClaim{ref: r, claim: c}
-		if unknown.Found {
-			oc.doubt, oc.reason = true, s.whyUnknown(unknown.Prior, r)
-		}
-		alive[c.Chain] = false
-		found = append(found, oc)
-	}
-	if len(stale) > 0 {
-		if err := s.driver.Apply(ctx, stale); err != nil {
-			return err
-		}
-	}
-	if err := s.askAlive(ctx, alive); err != nil {
-		return err
-	}
-	for _, oc := range found {
-		oc.doubt = oc.doubt || !alive[oc.claim.Chain]
-		if err := yield(oc); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (s *Server) whyUnknown(sealed []byte, r store.Ref) string {

@@ -100,7 +100,7 @@ func (x *exchange) expire(commands []store.Command) []store.Command {
 		store.Command{Kind: store.Expire, Key: store.OutcomeKey(x.key, x.attempt), TTL: keep})
 	for i := range x.claim.Legs {
 		if x.claim.Legs[i].Large {
-			commands = append(commands, store.Command{Kind: store.Delete, Key: store.BodyKey(x.key, x.attempt, x.claim.Legs[i].Leg)})
+			commands = append(commands, store.Command{Kind: store.Delete, Key: store.RequestBodyKey(x.key, x.attempt, x.claim.Legs[i].Leg, x.id)})
 		}
 	}
 	return commands

@@ -18,7 +18,6 @@ import (
 const (
 	defaultKeep = 24 * time.Hour // where a route says nothing
 	keylessKeep = time.Hour      // nobody can ask for it again
-	largeLife   = time.Hour      // of a large body whose claim never came
 )
 
 // largeBody is the size above which a held leg's body travels on its own.
@@ -73,9 +72,7 @@ func (s *Server) letters(purpose string, parts ...[]byte) string {
 // attempt's.
 func (x *exchange) record() (done bool, e *reason.Error) {
 	for x.attempt = 1; x.attempt <= maxAttempts; {
-		if e := x.compose(); e != nil {
-			return false, e
-		}
+		x.compose()
 		claimed := &x.unit.Commands[0]
 		ctx, cancel := context.WithTimeout(x.s.work, storeTimeout)
 		err := x.s.committer.Commit(ctx, x.unit)
@@ -95,27 +92,57 @@ func (x *exchange) record() (done bool, e *reason.Error) {
 	return false, refuse(reason.KeyMalformed, "the key has been tried too often")
 }
 
-// lostUnit follows a unit that was not acknowledged: the committer may still
-// store it, so what it claims is given up.
+// lostUnit follows a unit that was not acknowledged. The committer may still
+// store it; then its claim is ours, and is given up.
 func (x *exchange) lostUnit(err error) {
-	key, attempt := x.key, x.attempt
+	ours := x.unit.Commands[0].Value
 	x.unit, x.arena = new(store.Unit), nil // the committer's now
 	x.s.logger.Warn("a request was not recorded", "request", x.id, "error", err)
 	if !store.MayPersist(err) {
 		return
 	}
 	o := outcome{Owner: x.id, By: "proxy", At: x.s.clock().UnixMilli(), Result: audit.ResultVoid}
-	u := new(store.Unit)
-	x.s.addOutcome(u, key, attempt, &o)
-	entry := x.newEntry(audit.KindOutcome, audit.ResultVoid, reason.StoreUnavailable)
-	u.Entries = append(u.Entries, x.s.sealing().Seal(nil, entry))
-	if err := x.s.committer.CommitLater(u); err != nil {
-		x.s.logger.Error("a claim could not be given up; it will be in doubt", "request", x.id, "error", err)
-	}
+	void := new(store.Unit)
+	x.s.addOutcome(void, x.key, x.attempt, &o)
+	void.Entries = append(void.Entries, x.s.sealing().Seal(nil, x.newEntry(audit.KindOutcome, audit.ResultVoid, reason.StoreUnavailable)))
+	x.s.giveUp(store.ClaimKey(x.key, x.attempt), ours, void)
 }
 
+// giveUp waits for the store, and stores void if the claim has become ours. It
+// must not if it has not: a claim of the same name may then be somebody else's
+// sale. If this process ends before, the claim is in doubt.
+func (s *Server) giveUp(key string, ours []byte, void *store.Unit) {
+	s.afterwards.Add(1)
+	go func() {
+		defer s.afterwards.Done()
+		tick := time.NewTicker(giveUpEvery)
+		defer tick.Stop()
+		for {
+			// Behind the claim in the committer's queue: its answer tells the
+			// claim's fate.
+			ask := &store.Unit{Commands: []store.Command{{Kind: store.Get, Key: key}}}
+			if err := s.committer.Commit(s.work, ask); err == nil {
+				if bytes.Equal(ask.Commands[0].Prior, ours) {
+					if err := s.committer.CommitLater(void); err != nil {
+						s.logger.Error("a claim could not be given up; it is in doubt", "claim", key, "error", err)
+					}
+				}
+				return
+			}
+			select {
+			case <-s.work.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+}
+
+// giveUpEvery is how often a claim is asked for that may yet be stored.
+const giveUpEvery = 250 * time.Millisecond
+
 // compose makes the unit of the attempt.
-func (x *exchange) compose() *reason.Error {
+func (x *exchange) compose() {
 	u := x.unit
 	resetUnit(u)
 	x.arena = x.arena[:0]
@@ -132,7 +159,6 @@ func (x *exchange) compose() *reason.Error {
 	}
 	claimKey := store.ClaimKey(x.key, x.attempt)
 	u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: claimKey})
-	var large []store.Command
 	for i := range r.Legs {
 		l := &x.legs[i]
 		if l.state == audit.LegSkipped {
@@ -144,18 +170,10 @@ func (x *exchange) compose() *reason.Error {
 		}
 		held := x.hold(i)
 		if held.Large {
-			key := store.BodyKey(x.key, x.attempt, i)
-			large = append(large, store.Command{Kind: store.Set, Key: key, TTL: largeLife, Value: x.s.ring.Seal(nil, held.Body, []byte(key))})
-			u.Commands = append(u.Commands, store.Command{Kind: store.Persist, Key: key})
+			key := store.RequestBodyKey(x.key, x.attempt, i, x.id)
+			u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: key, Value: x.s.ring.Seal(nil, held.Body, []byte(key))})
 		}
 		c.Legs = append(c.Legs, held)
-	}
-	if len(large) > 0 {
-		ctx, cancel := context.WithTimeout(x.s.work, storeTimeout)
-		defer cancel()
-		if err := x.s.driver.Apply(ctx, large); err != nil {
-			return refuse(reason.StoreUnavailable, "the store did not take a body in time, so nothing is forwarded")
-		}
 	}
 	x.scratch = c.append(x.scratch[:0])
 	u.Commands[0].Value = x.seal(x.scratch, claimKey)
@@ -172,7 +190,6 @@ func (x *exchange) compose() *reason.Error {
 		}
 	}
 	u.Entries = append(u.Entries, x.sealEntry(entry))
-	return nil
 }
 
 // knownMark is all that the index of known tokens holds of one.

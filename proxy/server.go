@@ -51,6 +51,8 @@ type Server struct {
 	draining atomic.Bool
 	work     context.Context // of everything that a request asks of others
 	stop     context.CancelFunc
+
+	afterwards sync.WaitGroup // claims that are being given up
 }
 
 // maxSubjects bounds the random ids that are kept at hand.
@@ -221,6 +223,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	endAside()
 	group.Wait()
 	s.stop()
+	s.afterwards.Wait()
 	s.policy.Load().close()
 	close(faults)
 	return errors.Join(append([]error{err}, collect(faults)...)...)
@@ -247,6 +250,7 @@ func (s *Server) closeLog(ctx context.Context) error {
 // Close gives up a Server that does not serve.
 func (s *Server) Close() error {
 	s.stop()
+	s.afterwards.Wait()
 	var faults []error
 	if s.listener != nil {
 		faults = append(faults, s.listener.Close())

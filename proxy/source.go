@@ -39,17 +39,14 @@ func (l logSource) Last(ctx context.Context, chain string) (uint64, error) {
 }
 
 func (l logSource) Checkpoint(ctx context.Context, chain string) ([]byte, error) {
-	c := []store.Command{{Kind: store.Get, Key: checkpointKey(chain)}}
+	c := []store.Command{{Kind: store.Get, Key: store.CheckpointKey(chain)}}
 	err := l.d.Apply(ctx, c)
 	return c[0].Prior, err
 }
 
-// checkpointKey names the register of a chain's newest checkpoint.
-func checkpointKey(chain string) string { return "{" + chain + "}:cp" }
-
 // registerCheckpoint stores a checkpoint beside its chain.
 func (s *Server) registerCheckpoint(ctx context.Context, chain string, checkpoint []byte) error {
-	c := []store.Command{{Kind: store.Set, Key: checkpointKey(chain), Value: checkpoint}}
+	c := []store.Command{{Kind: store.Set, Key: store.CheckpointKey(chain), Value: checkpoint}}
 	if err := s.driver.Apply(ctx, c); err != nil {
 		return err
 	}

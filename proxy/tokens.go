@@ -12,8 +12,9 @@ import (
 	"chaperone/vault/letters"
 )
 
-// tokenScope is the scope of all tokens of a proxy.
-const tokenScope = "default"
+// TokenScope is the scope of all tokens of a proxy: there is one as long as a
+// proxy serves one clinic.
+const TokenScope = "default"
 
 // resolver carries out the token operations of one request. Minting needs no
 // store: what was minted is noted in known, to be stored in the unit that
@@ -105,7 +106,7 @@ func (r *resolver) mint(op *rewrite.TokenOp) error {
 // index returns the store's key for a card token.
 func (r *resolver) index(token []byte) string {
 	var buf [64]byte
-	return store.TokenKey(tokenScope, string(r.s.tokens.IndexKey(buf[:0], token)))
+	return store.TokenKey(TokenScope, string(r.s.tokens.IndexKey(buf[:0], token)))
 }
 
 // open turns back a sealed token, or notes what is to be asked about a card
