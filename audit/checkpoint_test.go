@@ -324,3 +324,36 @@ func TestHeadOfDoesNotMixChains(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// TestVerifyBesideTheWriter finds nothing in a log that grows and is signed
+// while it is read.
+func TestVerifyBesideTheWriter(t *testing.T) {
+	m := newMemory()
+	m.chain("a", 1)
+	c, file := checkpointer(t, m)
+	c.o.Every, c.o.Entries = time.Millisecond, 1
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for m.head("a").Seq < 700 && ctx.Err() == nil {
+			m.chain("a", 7)
+			if err := c.step(ctx, time.Now(), false); err != nil && ctx.Err() == nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	o := verifyOptions(file)
+	o.Batch = 3
+	for m.head("a").Seq < 700 {
+		if r := mustVerify(t, m, o); !r.OK() {
+			t.Errorf("%+v", r.Findings)
+		}
+	}
+	cancel()
+	<-done
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
