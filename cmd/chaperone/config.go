@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -85,6 +86,15 @@ type limitsConfig struct {
 type logConfig struct {
 	level string // debug, info, warn, error
 	json  bool
+}
+
+// slogLevel returns the level that the file names.
+func (c logConfig) slogLevel() slog.Level {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.level)); err != nil {
+		return slog.LevelInfo // the words of the file are slog's own
+	}
+	return level
 }
 
 // loopback reports whether an address can be reached from this machine alone.

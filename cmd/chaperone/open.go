@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"chaperone/store"
 )
@@ -55,7 +56,7 @@ func (c *config) openRedis(ctx context.Context, log *slog.Logger) (store.Driver,
 	r := c.state.redis
 	for _, name := range []string{r.passwordFile, r.sentinelPasswordFile} {
 		if err := readable(name); err != nil {
-			return nil, failed("", "the Redis password file cannot be read: %w", err)
+			return nil, failed("see state.redis.password_file in the configuration", "the Redis password file cannot be read: %w", err)
 		}
 	}
 	o := store.RedisOptions{
@@ -83,14 +84,14 @@ func (c *config) openRedis(ctx context.Context, log *slog.Logger) (store.Driver,
 
 // redisError says which Redis it is, and what to do.
 func redisError(r *redisConfig, err error) error {
+	message := strings.ReplaceAll(strings.ReplaceAll(err.Error(), "store: ", ""), "\n", "; ")
 	if setup := (*store.SetupError)(nil); errors.As(err, &setup) {
-		return failed(setup.Hint, "%w", err)
+		return &failure{code: exitFailed, message: message, hint: setup.Hint, cause: err}
 	}
-	hint := "is Redis running there? see state.redis in the configuration"
-	if text := err.Error(); containsAny(text, "WRONGPASS", "NOAUTH", "NOPERM", "invalid username-password") {
-		hint = "see username and password_file in state.redis"
+	return &failure{
+		code: exitFailed, message: fmt.Sprintf("Redis at %s: %s", joined(r.addresses), message),
+		hint: "is Redis running there? see state.redis in the configuration", cause: err,
 	}
-	return failed(hint, "Redis at %s: %w", joined(r.addresses), err)
 }
 
 // readable reports why a file that a secret is read from later cannot be

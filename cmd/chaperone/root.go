@@ -31,7 +31,10 @@ type app struct {
 // commands lists the verbs in the order of need, as the help shows them.
 func commands(a *app) []*cobra.Command {
 	return []*cobra.Command{
+		newDemoCommand(a),
 		newCheckCommand(a),
+		newExplainCommand(a),
+		newRunCommand(a),
 		newCallersCommand(a),
 		newVersionCommand(a),
 	}
@@ -181,12 +184,3 @@ func (a *app) logger(level slog.Level, json bool) *slog.Logger {
 }
 
 func joined(list []string) string { return strings.Join(list, ", ") }
-
-func containsAny(s string, parts ...string) bool {
-	for _, p := range parts {
-		if strings.Contains(s, p) {
-			return true
-		}
-	}
-	return false
-}

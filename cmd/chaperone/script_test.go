@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +30,8 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		// UPDATE_SCRIPTS=1 go test writes what is printed now into the scripts.
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("NO_COLOR", "1")
 			env.Setenv("COLUMNS", "80")
@@ -41,6 +46,8 @@ func TestScripts(t *testing.T) {
 			"taken":    takePort,
 			"awaitlog": awaitText,
 			"received": received,
+			"fill":     fill,
+			"demojson": demoJSONHolds,
 		},
 	})
 }
@@ -59,6 +66,68 @@ func freePort(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		ts.Setenv(name, l.Addr().String())
 		ts.Check(l.Close())
+	}
+}
+
+// fill puts the values of variables into files, in the places of ${NAME}.
+func fill(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, "fill FILE…", args, len(args) > 0 && !neg)
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
+}
+
+// demoJSONHolds checks a file for what demo --once --json promises to print.
+func demoJSONHolds(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, "demojson FILE", args, len(args) == 1 && !neg)
+	var doc struct {
+		Cases []struct {
+			Name     string
+			Request  any
+			Received map[string]map[string]any
+			Answer   struct {
+				Status  int
+				Headers map[string]string
+				Body    map[string]any
+			}
+			Decisions []map[string]any
+		}
+	}
+	dec := json.NewDecoder(strings.NewReader(ts.ReadFile(args[0])))
+	ts.Check(dec.Decode(&doc))
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		ts.Fatalf("more than one JSON document: %v", err)
+	}
+	calls := map[string][]string{
+		"keyed card": {"ehr", "ledger", "processor"}, "no clinical items": {"ledger", "processor"},
+		"unknown item": {"ehr", "ledger", "processor"}, "token instead of a card": {"ehr", "ledger", "processor"},
+		"malformed body": nil,
+	}
+	if len(doc.Cases) != len(calls) {
+		ts.Fatalf("%d cases, want %d", len(doc.Cases), len(calls))
+	}
+	for _, c := range doc.Cases {
+		var called []string
+		for _, party := range parties {
+			body, listed := c.Received[party]
+			if !listed {
+				ts.Fatalf("%s: %s is not listed", c.Name, party)
+			}
+			if body != nil {
+				called = append(called, party)
+			}
+		}
+		slices.Sort(called)
+		if want, known := calls[c.Name]; !known || !slices.Equal(called, want) {
+			ts.Fatalf("%s: called %v, want %v", c.Name, called, want)
+		}
+		if len(called) > 0 && (len(c.Decisions) == 0 || c.Answer.Headers["Chaperone-Request-Id"] == "") {
+			ts.Fatalf("%s: no decisions, or no request id", c.Name)
+		}
+		if c.Request == nil || c.Answer.Status == 0 || c.Answer.Body == nil {
+			ts.Fatalf("%s: request or answer is missing", c.Name)
+		}
 	}
 }
 

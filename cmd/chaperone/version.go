@@ -24,12 +24,25 @@ func buildVersion() string {
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		return v
 	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return "devel-" + s.Value[:12]
-		}
+	if rev := buildRevision(); rev != "" {
+		return "devel-" + rev
 	}
 	return "devel"
+}
+
+// buildRevision returns the first ten digits of the source's revision, ""
+// where the toolchain noted none.
+func buildRevision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 10 {
+			return s.Value[:10]
+		}
+	}
+	return ""
 }
 
 func newVersionCommand(a *app) *cobra.Command {

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"chaperone/proxy"
+	"chaperone/rules"
+	"chaperone/rules/rewrite"
+	"chaperone/store"
+	"chaperone/vault"
+	"chaperone/vault/keys"
+
+	"github.com/spf13/cobra"
+)
+
+func newRunCommand(a *app) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the proxy",
+		Long: `Checks the configuration and the policy that it names, opens keyring and
+store, and takes requests until it is told to stop. SIGTERM and Ctrl-C let what
+has begun end (limits.drain_timeout); the second one ends at once. The log goes
+to stderr.`,
+		Example: "  chaperone run --config /etc/chaperone/chaperone.yaml",
+		Args:    noArguments,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runProxy(cmd.Context(), a, file) },
+	}
+	configFlag(cmd, &file)
+	return cmd
+}
+
+func runProxy(ctx context.Context, a *app, file string) error {
+	if err := harden(); err != nil {
+		return failed("", "%w", err)
+	}
+	p, err := a.openPolicy(file)
+	if err != nil {
+		return err
+	}
+	ctx, stop := stoppable(ctx)
+	defer stop()
+	r, err := start(ctx, p, a.logger(p.cfg.log.slogLevel(), p.cfg.log.json))
+	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return nil // told to stop while it waited
+		}
+		return err
+	}
+	return r.wait(ctx)
+}
+
+// stoppable ends the context at the first SIGINT or SIGTERM. The second
+// one is not caught any more, and ends the process.
+func stoppable(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// policy is a configuration with its compiled policy.
+type policy struct {
+	cfg    *config
+	plan   *rules.Plan
+	engine *rewrite.Engine
+}
+
+// openPolicy reads both files. What is to be said about either is printed;
+// with a mistake there is no policy.
+func (a *app) openPolicy(file string) (policy, error) {
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return policy{}, failed("name the configuration with --config", "%s: %s", file, unreadable(file, err).Message)
+	}
+	cfg, ds := parseConfig(file, src)
+	p := policy{cfg: cfg}
+	if cfg.rules != "" {
+		var more rules.Diagnostics
+		p.plan, p.engine, more = loadPolicy(cfg.rules, cfg)
+		ds = append(ds, more...)
+	}
+	writeDiagnostics(a.err, ds)
+	if ds.HasErrors() {
+		return policy{}, configError(ds, file)
+	}
+	return p, nil
+}
+
+// running is a proxy in this process. It owns what it was opened on.
+type running struct {
+	server *proxy.Server
+	driver store.Driver
+	ring   *keys.Ring
+	cancel context.CancelFunc
+	ended  chan error // gets what Serve returned, once
+}
+
+// start opens the store, the keyring and the proxy, and begins to take
+// requests. The error is ready to be shown.
+func start(ctx context.Context, p policy, log *slog.Logger) (_ *running, err error) {
+	r := &running{ended: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	if err := p.cfg.makeData(); err != nil {
+		return nil, err
+	}
+	secure, err := p.cfg.listen.certificate()
+	if err != nil {
+		return nil, err
+	}
+	if r.driver, err = p.cfg.openDriver(ctx, log); err != nil {
+		return nil, err
+	}
+	if r.ring, err = p.cfg.serveRing(ctx, r.driver, log); err != nil {
+		return nil, err
+	}
+	r.server, err = proxy.New(ctx, proxy.Options{
+		Plan: p.plan, Engine: p.engine, Ring: r.ring, Tokens: vault.New(r.ring, tokenScope), Driver: r.driver,
+		Listen: p.cfg.listen.address, TLS: secure, Hosts: p.cfg.listen.hosts,
+		Admin: p.cfg.admin.address, AdminHosts: p.cfg.admin.hosts,
+		DataDir: p.cfg.data, Journal: p.cfg.journalFile(),
+		Limits:  p.cfg.proxyLimits(),
+		Version: buildVersion(), Rev: buildRevision(), Logger: log,
+	})
+	if err != nil {
+		return nil, startError(err)
+	}
+	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r.cancel = cancel
+	go func() { r.ended <- r.server.Serve(serving) }()
+	return r, nil
+}
+
+func (c *config) proxyLimits() proxy.Limits {
+	return proxy.Limits{
+		Body: c.limits.body, Depth: c.limits.depth, ReadTimeout: c.limits.readTimeout,
+		UpstreamTimeout: c.limits.upstreamTimeout, DrainTimeout: c.limits.drainTimeout,
+	}
+}
+
+// tokenScope is the scope of every token: a token of another scope is unknown
+// here. There is one as long as a proxy serves one clinic.
+const tokenScope = "default"
+
+// wait lets the proxy run until ctx ends or it fails, drains it and closes
+// what it was opened on.
+func (r *running) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return r.stop()
+	case err := <-r.ended:
+		r.ended <- err
+		return r.stop()
+	}
+}
+
+// stop drains the proxy, within its deadline, and closes everything.
+func (r *running) stop() error {
+	r.cancel()
+	err := <-r.ended
+	r.close()
+	if err != nil {
+		return failed("", "%w", err)
+	}
+	return nil
+}
+
+// close closes what start opened, in the order in which each part may use the
+// one after it.
+func (r *running) close() {
+	if r.driver != nil {
+		// Everything acknowledged is stored: closing can lose nothing.
+		_ = r.driver.Close()
+	}
+	if r.ring != nil {
+		r.ring.Close()
+	}
+}
+
+// certificate loads the listener's own certificate; nil for plain HTTP.
+func (l listenConfig) certificate() (*tls.Config, error) {
+	if l.tls == nil {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(l.tls.cert, l.tls.key)
+	if err != nil {
+		return nil, failed("see listen.tls: both files are PEM, and the key belongs to the certificate", "the certificate cannot be loaded: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// startError says what to do about an error of proxy.New.
+func startError(err error) error {
+	var op *net.OpError
+	var file *fs.PathError
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && errors.As(err, &op) && op.Addr != nil:
+		return failed("stop what listens there, or change the address in the configuration", "the address %s is taken", op.Addr)
+	case errors.Is(err, syscall.EADDRNOTAVAIL) && errors.As(err, &op) && op.Addr != nil:
+		return failed("write an address of this machine, or 0.0.0.0 for all of them", "the address %s is not this machine's", op.Addr)
+	case errors.Is(err, syscall.EACCES) && errors.As(err, &op) && op.Addr != nil:
+		return failed("ports below 1024 need a privilege: take a higher one", "the address %s may not be listened on", op.Addr)
+	case errors.As(err, &file):
+		return failed("see the configuration for where this file is named", "%s: %w", file.Path, file.Err)
+	}
+	return failed("", "%w", err)
+}
+
+// The two addresses, which may have been a port 0 in the configuration.
+func (r *running) address() string      { return r.server.Addr().String() }
+func (r *running) adminAddress() string { return fmt.Sprint(r.server.AdminAddr()) }
