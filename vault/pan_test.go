@@ -77,7 +77,11 @@ func TestSmallestLength(t *testing.T) {
 	seen := make([]bool, 1_000_000)
 	pan := []byte("600000001234")
 	var token, back []byte
-	for i := range seen {
+	stride := 1
+	if raceEnabled {
+		stride = 13
+	}
+	for i := 0; i < len(seen); i += stride {
 		for v, j := i, 6; j > 0; v, j = v/10, j-1 {
 			pan[j] = byte('0' + v%10)
 		}
@@ -390,7 +394,7 @@ func TestPANNoAllocation(t *testing.T) {
 		key = tokens.IndexKey(key[:0], token)
 		back, _ = tokens.RevealKnown(back[:0], token, key)
 		back, _ = tokens.RevealPAN(back[:0], token)
-	}); n != 0 {
+	}); n != 0 && !raceEnabled {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }

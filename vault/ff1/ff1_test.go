@@ -94,7 +94,11 @@ func TestPermutation(t *testing.T) {
 	c := testCipher(t)
 	seen := make([]bool, pow10[MinDigits])
 	var in, out [MinDigits]byte
-	for i := range seen {
+	stride := 1
+	if raceEnabled {
+		stride = 13
+	}
+	for i := 0; i < len(seen); i += stride {
 		format(in[:0], uint64(i), MinDigits)
 		enc, err := c.Encrypt(out[:0], []byte("tweak"), in[:])
 		if err != nil {
@@ -129,7 +133,7 @@ func TestNoAllocation(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() {
 		dst, _ = c.Encrypt(dst[:0], tweak, digits)
 		dst, _ = c.Decrypt(dst[:0], tweak, digits)
-	}); n != 0 {
+	}); n != 0 && !raceEnabled {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -38,7 +40,7 @@ type VaultOptions struct {
 
 	// RefreshEvery is how often the keyset is looked at and the token's life
 	// is checked; 5 s if it is zero. A new generation starts to make after
-	// three times as long, at least 15 s unless this is shorter than 5 s.
+	// three times as long, when every proxy has read it.
 	RefreshEvery time.Duration
 	// Timeout bounds one call; 10 s if it is zero.
 	Timeout time.Duration
@@ -130,7 +132,7 @@ func newVault(o *VaultOptions) (*vaultBackend, error) {
 	if v.log == nil {
 		v.log = slog.New(slog.DiscardHandler)
 	}
-	if strings.HasPrefix(o.Address, "http://") {
+	if u, err := url.Parse(o.Address); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
 		v.log.Warn("the connection to Vault is not encrypted", "address", o.Address)
 	}
 	v.session = &session{client: client, tokenFile: o.TokenFile, appRole: o.AppRole, log: v.log}
@@ -141,6 +143,12 @@ func newVault(o *VaultOptions) (*vaultBackend, error) {
 		return nil, fmt.Errorf("keys: Transit key %q: %w", o.TransitKey, err)
 	}
 	return v, nil
+}
+
+// loopback says that what is sent to a host does not leave this machine.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // newClient makes a client that takes nothing from the environment but the

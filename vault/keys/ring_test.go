@@ -159,10 +159,10 @@ func TestNoAllocation(t *testing.T) {
 		sealed = r.SealToken(sealed[:0], plaintext, ad, false)
 		opened, _ = r.OpenToken(opened[:0], sealed, ad)
 		mac = r.MAC(mac[:0], "purpose", plaintext, ad)
-	}); n != 0 {
+	}); n != 0 && !raceEnabled {
 		t.Errorf("%v allocations, want 0", n)
 	}
-	if n := testing.AllocsPerRun(1000, func() { r.Seal(nil, plaintext, ad) }); n > 1 {
+	if n := testing.AllocsPerRun(1000, func() { r.Seal(nil, plaintext, ad) }); n > 1 && !raceEnabled {
 		t.Errorf("%v allocations without room, want one", n)
 	}
 }
