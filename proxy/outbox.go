@@ -80,6 +80,9 @@ func newOutbox(s *Server, o OutboxOptions) *outbox {
 // run delivers until ctx ends, then waits for what is being sent.
 func (b *outbox) run(ctx context.Context) {
 	defer close(b.done)
+	if err := b.s.recall(ctx); err != nil && ctx.Err() == nil {
+		b.logger.Warn("legs that the process before this one has leased wait for the end of their lease", "error", err)
+	}
 	b.openLanes(ctx)
 	poll := time.NewTicker(b.o.Poll * 10)
 	defer poll.Stop()

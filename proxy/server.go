@@ -218,6 +218,8 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err := s.http.ShutdownWithContext(drain); err != nil {
 		s.logger.Warn("not everything ended in time", "error", err)
 	}
+	// Where the end came before Serve had the listener, Shutdown did nothing.
+	_ = s.listener.Close()
 	s.outbox.stopped(drain)
 	err := s.closeLog(drain)
 	endAside()
