@@ -93,7 +93,7 @@ func (r *receiver) take(key string, d delivery) (answered, func(delivery)) {
 		return a, func(delivery) {}
 	}
 	status, v := r.answer(d.body)
-	// The answers are maps of strings and numbers: they always marshal.
+	// The answers are strings and numbers: they always marshal.
 	body, _ := json.Marshal(v)
 	a := answered{status, body}
 	r.answers[key] = a
@@ -152,21 +152,35 @@ func answerProcessor(body []byte) (int, any) {
 	if len(card) < 12 || !total.Exists() {
 		return http.StatusUnprocessableEntity, map[string]any{"status": "error", "reason": "card and amount are required"}
 	}
-	a := map[string]any{
-		"id":             "pay_" + receipt(),
-		"status":         "approved",
-		"transaction_id": gjson.GetBytes(body, "transaction_id").String(),
-		"amount":         json.RawMessage(total.Raw),
-		"currency":       gjson.GetBytes(body, "currency").String(),
-		"auth_code":      receipt()[:6],
-		"card":           map[string]any{"number": card, "last4": card[len(card)-4:], "brand": brand(card)},
+	a := charge{
+		ID: "pay_" + receipt(), Status: "approved",
+		TransactionID: gjson.GetBytes(body, "transaction_id").String(),
+		Amount:        json.RawMessage(total.Raw), Currency: gjson.GetBytes(body, "currency").String(),
+		AuthCode: receipt()[:6],
 	}
+	a.Card.Number, a.Card.Last4, a.Card.Brand = card, card[len(card)-4:], brand(card)
 	if card == "4000000000000002" {
-		a["status"] = "declined"
-		delete(a, "auth_code")
+		a.Status, a.AuthCode, a.Reason = "declined", "", "insufficient_funds"
 		return http.StatusPaymentRequired, a
 	}
 	return http.StatusOK, a
+}
+
+// charge is what a processor says of a sale, the card number included: many
+// do, and the proxy has to see to it.
+type charge struct {
+	ID            string          `json:"id"`
+	Status        string          `json:"status"`
+	TransactionID string          `json:"transaction_id"`
+	Amount        json.RawMessage `json:"amount"`
+	Currency      string          `json:"currency"`
+	AuthCode      string          `json:"auth_code,omitempty"`
+	Reason        string          `json:"reason,omitempty"`
+	Card          struct {
+		Number string `json:"number"`
+		Brand  string `json:"brand"`
+		Last4  string `json:"last4"`
+	} `json:"card"`
 }
 
 func answerEHR([]byte) (int, any) {

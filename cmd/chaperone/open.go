@@ -21,9 +21,6 @@ func (c *config) storeFile() string { return filepath.Join(c.data, "store.db") }
 // store is away.
 func (c *config) journalFile() string { return filepath.Join(c.data, "journal") }
 
-// socketFile is the control socket of a running proxy.
-func (c *config) socketFile() string { return filepath.Join(c.data, "chaperone.sock") }
-
 // makeData makes the data folder, which only its owner may enter.
 func (c *config) makeData() error {
 	if err := os.MkdirAll(c.data, 0o700); err != nil {
