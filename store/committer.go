@@ -82,6 +82,10 @@ type Stats struct {
 	Resends                           uint64 // batches sent again
 	Refused                           uint64 // commits that ended with an error
 	Restarts                          uint64 // chains started after the first
+	// TooLate counts registers that somebody else had written first, of units
+	// that nobody waited for any more: an outcome from the journal, say, of a
+	// sale that an operator has resolved meanwhile.
+	TooLate uint64
 
 	JournalUnits int   // units kept on local disk, not yet stored
 	JournalBytes int64 // size of the journal

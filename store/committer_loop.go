@@ -211,8 +211,8 @@ func (c *Committer) settle(b *outgoing) (stored []uint64) {
 			continue
 		}
 		err := u.refusals()
-		if err != nil && u.state.told {
-			c.log.Error("store refused commands of a unit that nobody waits for", "cause", err)
+		if u.state.told {
+			c.unheard(u, err)
 		}
 		if u.state.entry != 0 {
 			stored = append(stored, u.state.entry)
@@ -247,6 +247,20 @@ func (c *Committer) end(why error) {
 	c.broken = why
 	c.mu.Unlock()
 	c.failAll(&unavailable{cause: why, sent: true})
+}
+
+// unheard reports what went wrong with a unit that nobody waits for. The lock
+// is held.
+func (c *Committer) unheard(u *Unit, refused error) {
+	if refused != nil {
+		c.log.Error("store refused commands of a unit that nobody waits for", "cause", refused)
+	}
+	for i := range u.Commands {
+		if cmd := &u.Commands[i]; cmd.Kind == SetOnce && !cmd.Won && cmd.Err == nil {
+			c.stats.TooLate++
+			c.log.Error("register was written by somebody else first", "register", cmd.Key)
+		}
+	}
 }
 
 // refusals gathers what the store refused for good.

@@ -35,4 +35,13 @@
 // only an index, which workers never trust and Rebuild restores from the
 // registers. So a batch whose reply was lost is sent again byte for byte, and
 // a request acts only when all its commands are acknowledged.
+//
+// # What may be promised
+//
+// Embedded: each acknowledged batch was fsync'd, and survives the loss of
+// power. Redis: what it acknowledged is in its AOF, and survives a crash of
+// the server's process; with appendfsync everysec the loss of the machine's
+// power may take the last second or two, and a failover what the replica had
+// not received. The committer then finds that its chain has a gap (or the next
+// reader does), so nothing is lost in silence.
 package store

@@ -131,6 +131,28 @@ func TestCommitLaterInFlight(t *testing.T) {
 	}
 }
 
+// TestCommitLaterTooLate keeps an outcome on disk, while somebody else decides
+// the sale: the first one written stands, and the loss is counted.
+func TestCommitLaterTooLate(t *testing.T) {
+	d := storetest.Open(t)
+	f := storetest.NewFaults(d)
+	c := startCommitter(t, f, store.CommitterOptions{Deadline: 20 * time.Millisecond, Journal: filepath.Join(t.TempDir(), "journal")})
+	storetest.Eventually(t, "the lease", c.LeaseFresh)
+	f.Down(true)
+	if err := c.CommitLater(&store.Unit{Commands: []store.Command{set(store.OutcomeKey("k", 1), "ours")}}); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Apply(t, d, set(store.OutcomeKey("k", 1), "an operator's"))
+	f.Down(false)
+	storetest.Eventually(t, "an empty journal", func() bool { return c.Stats().JournalUnits == 0 })
+	if got := storetest.Apply(t, d, store.Command{Kind: store.Get, Key: store.OutcomeKey("k", 1)})[0]; string(got.Prior) != "an operator's" {
+		t.Errorf("outcome %q", got.Prior)
+	}
+	if n := c.Stats().TooLate; n != 1 {
+		t.Errorf("%d were too late", n)
+	}
+}
+
 func TestCommitLaterWithoutJournal(t *testing.T) {
 	f := storetest.NewFaults(storetest.Open(t))
 	f.Down(true)

@@ -108,6 +108,9 @@ func OpenRedis(ctx context.Context, o RedisOptions) (Driver, error) {
 	if _, err := d.Check(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
+	if err := d.loadScripts(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
 	return d, nil
 }
 

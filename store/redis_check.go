@@ -111,8 +111,9 @@ func (d *redisDriver) checkErr(err error) error {
 		}
 	}
 	if redis.HasErrorPrefix(err, "NOPERM") {
-		return &SetupError{Node: node, Setting: "ACL of the user", Got: "too narrow", Want: "~* +@all -@dangerous +info +scan",
-			Hint: "let the Redis user run INFO, and the string, stream, sorted set, scripting and SCAN commands, on all keys"}
+		return &SetupError{Node: node, Setting: "ACL of the user", Got: "too narrow",
+			Want: "~* +@read +@write +@scripting +@connection -@dangerous +info",
+			Hint: "ACL SETUSER with these rights; in a Cluster also +cluster"}
 	}
 	if strings.Contains(err.Error(), "cluster support disabled") {
 		return &SetupError{Node: node, Setting: "cluster-enabled", Got: "no", Want: "yes",

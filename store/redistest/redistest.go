@@ -49,6 +49,9 @@ type Options struct {
 	Policy    string
 	// Cluster starts the server in cluster mode, without slots.
 	Cluster bool
+	// TLSCert, TLSKey and TLSCA are files; with them Addr takes TLS alone, and
+	// asks clients for a certificate of that CA.
+	TLSCert, TLSKey, TLSCA string
 	// Args are appended to the command line.
 	Args []string
 }
@@ -165,6 +168,10 @@ func (s *Server) args() ([]string, error) {
 	}
 	if o.Cluster {
 		a = append(a, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000")
+	}
+	if o.TLSCert != "" {
+		a = append(a, "--port", "0", "--tls-port", strconv.Itoa(s.port),
+			"--tls-cert-file", o.TLSCert, "--tls-key-file", o.TLSKey, "--tls-ca-cert-file", o.TLSCA)
 	}
 	return append(a, o.Args...), nil
 }

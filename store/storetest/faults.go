@@ -204,6 +204,38 @@ func (f *Faults) LogRange(ctx context.Context, chain string, from uint64, max in
 	return f.Driver.LogRange(ctx, chain, from, max)
 }
 
+// LogLast fails while the driver is down.
+func (f *Faults) LogLast(ctx context.Context, chain string) (store.LogRecord, bool, error) {
+	if err := f.away(); err != nil {
+		return store.LogRecord{}, false, err
+	}
+	return f.Driver.LogLast(ctx, chain)
+}
+
+// LogTrim fails while the driver is down.
+func (f *Faults) LogTrim(ctx context.Context, chain string, before uint64) error {
+	if err := f.away(); err != nil {
+		return err
+	}
+	return f.Driver.LogTrim(ctx, chain, before)
+}
+
+// Destinations fails while the driver is down.
+func (f *Faults) Destinations(ctx context.Context) ([]string, error) {
+	if err := f.away(); err != nil {
+		return nil, err
+	}
+	return f.Driver.Destinations(ctx)
+}
+
+// ScanClaims fails while the driver is down.
+func (f *Faults) ScanClaims(ctx context.Context, cursor string, max int) ([]store.Ref, string, error) {
+	if err := f.away(); err != nil {
+		return nil, "", err
+	}
+	return f.Driver.ScanClaims(ctx, cursor, max)
+}
+
 // DueBefore fails while the driver is down.
 func (f *Faults) DueBefore(ctx context.Context, dest string, now int64, max int) ([]store.Item, error) {
 	if err := f.away(); err != nil {
