@@ -20,7 +20,15 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"chaperone": main})
+	testscript.Main(m, map[string]func(){
+		"chaperone": main,
+		// Posts a small body and fails unless it gets an answer.
+		"chaperone-post": func() {
+			if _, err := http.Post(os.Args[1], "application/json", strings.NewReader(`{"text":"fine"}`)); err != nil {
+				os.Exit(1)
+			}
+		},
+	})
 }
 
 // TestScripts runs testdata/script/*.txtar, one for each verb. Besides
@@ -47,6 +55,7 @@ func TestScripts(t *testing.T) {
 			"awaitlog": awaitText,
 			"received": received,
 			"fill":     fill,
+			"hanging":  startHanging,
 			"demojson": demoJSONHolds,
 		},
 	})
@@ -165,6 +174,25 @@ func startScriptReceiver(ts *testscript.TestScript, neg bool, args []string) {
 		_, _ = w.Write(answer)
 	}))
 	ts.Defer(s.Close)
+	ts.Setenv(args[0], s.URL)
+}
+
+// startHanging starts a stand-in destination that never answers, sets a
+// variable to its URL, and writes NAME.called when it is called.
+func startHanging(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, "hanging NAME", args, len(args) == 1 && !neg)
+	called, over := ts.MkAbs(args[0]+".called"), make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if err := os.WriteFile(called, []byte("called"), 0o600); err != nil {
+			return // the script waits for the file and says so
+		}
+		select {
+		case <-r.Context().Done():
+		case <-over:
+		}
+	}))
+	ts.Defer(s.Close)
+	ts.Defer(func() { close(over) })
 	ts.Setenv(args[0], s.URL)
 }
 
