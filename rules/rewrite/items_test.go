@@ -109,6 +109,13 @@ func TestItemsToLegs(t *testing.T) {
 			processor: `{"totals":{"tax":null,"total":5}}`,
 			ledger:    `{"items":[{"category":"cream","price":5}],"totals":{"tax":null,"total":5}}`,
 		},
+		{
+			name:      "a total that looks like a card",
+			body:      `{"items":[{"sku":"TX-1","price":4111111111111110},{"category":"cream","price":1}],"totals":{"subtotal":"4111111111111111","total":4111111111111111}}`,
+			processor: `{"totals":{"subtotal":"4111111111111111","total":4111111111111111}}`,
+			ehr:       `{"items":[{"sku":"TX-1","price":4111111111111110}],"totals":{"subtotal":"4111111111111110","total":4111111111111110}}`,
+			ledger:    `{"items":[{"category":"cream","price":1}],"totals":{"subtotal":"1","total":1}}`,
+		},
 		{name: "no items", body: `{"a":1}`, err: reason.BasketShape},
 		{name: "items are no array", body: `{"items":{}}`, err: reason.BasketShape},
 		{name: "an item is no object", body: `{"items":[1]}`, err: reason.BasketShape},

@@ -99,6 +99,25 @@ func TestResetZeroes(t *testing.T) {
 	}
 }
 
+func TestViewResetZeroes(t *testing.T) {
+	e := one(t, "{pan: mask}", "keep: all\nset: {a.b: \"Quizzical\"}", "")
+	m, v := e.NewMessage(), e.NewView()
+	if err := e.ScanRequest(m, 0, []byte(`{"x":"4111111111111111"}`), Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.DecideLeg(m, 0, v); err != nil {
+		t.Fatal(err)
+	}
+	text, deep := v.text, v.deepText
+	if !bytes.Contains(text, []byte("1111")) || !bytes.Contains(deep, []byte("Quizzical")) {
+		t.Fatalf("the buffers hold %q and %q", text, deep)
+	}
+	v.Reset()
+	if len(bytes.Trim(text, "\x00"))+len(bytes.Trim(deep, "\x00")) > 0 || !v.Empty() || len(v.Decisions()) > 0 {
+		t.Errorf("left: %q, %q", text, deep)
+	}
+}
+
 func TestNodesStaySmall(t *testing.T) {
 	if size := unsafe.Sizeof(node{}); size > 16 {
 		t.Errorf("a node has %d bytes: a body's tape would outgrow its budget", size)

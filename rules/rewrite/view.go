@@ -75,6 +75,19 @@ type visit struct {
 	virtual bool // it is around the root
 }
 
+// Reset zeroes what the view holds of bodies and forgets them. A view that is
+// used again at once need not be reset.
+func (v *View) Reset() {
+	clear(v.text)
+	clear(v.deepText)
+	clear(v.texts)
+	v.text, v.deepText, v.texts = v.text[:0], v.deepText[:0], v.texts[:0]
+	v.edits, v.uses, v.deep = v.edits[:0], v.uses[:0], v.deep[:0]
+	v.tally.reset()
+	v.aliases.ops = nil
+	v.m, v.request, v.party, v.states = nil, nil, nil, nil
+}
+
 // start binds the view to a scanned message and a party.
 func (v *View) start(m *Message, p *party) {
 	v.m, v.party, v.request, v.states = m, p, nil, m.prog.table.States
