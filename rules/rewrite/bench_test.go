@@ -82,7 +82,7 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCycle(e, 3, body)
 			c.run(t)
-			if n := testing.AllocsPerRun(100, func() { c.run(t) }); n != 0 {
+			if n := testing.AllocsPerRun(100, func() { c.run(t) }); n > pooled {
 				t.Errorf("%v allocations", n)
 			}
 			var key []byte
@@ -95,7 +95,7 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 					t.Fatal("no key")
 				}
 				c.m.Reset()
-			}); n != 0 {
+			}); n > pooled {
 				t.Errorf("%v allocations for the MAC's input", n)
 			}
 		})

@@ -38,34 +38,18 @@ func underscores(x uint64) uint64 {
 func scanString(b []byte, i int) (end int, marks uint8, fault reason.Code) {
 	under := uint64(0)
 	for {
-		for i+8 <= len(b) {
-			x := binary.LittleEndian.Uint64(b[i:])
-			stop := stops(x)
-			if stop != 0 {
-				under |= underscores(x) & (stop&-stop - 1)
-				i += bits.TrailingZeros64(stop) >> 3
-				break
-			}
-			under |= underscores(x)
-			i += 8
-			for i+32 <= len(b) {
-				x, y := binary.LittleEndian.Uint64(b[i:]), binary.LittleEndian.Uint64(b[i+8:])
-				z, w := binary.LittleEndian.Uint64(b[i+16:]), binary.LittleEndian.Uint64(b[i+24:])
-				if stops(x)|stops(y)|stops(z)|stops(w) != 0 {
-					break
+		at, u, found := plainWords(b, i)
+		under |= u
+		if i = at; !found {
+			for i < len(b) && plain[b[i]] {
+				if b[i] == '_' {
+					under = 1
 				}
-				under |= underscores(x) | underscores(y) | underscores(z) | underscores(w)
-				i += 32
+				i++
 			}
-		}
-		for i < len(b) && plain[b[i]] {
-			if b[i] == '_' {
-				under = 1
+			if i >= len(b) {
+				return i, 0, reason.BodyMalformed
 			}
-			i++
-		}
-		if i >= len(b) {
-			return i, 0, reason.BodyMalformed
 		}
 		switch c := b[i]; {
 		case c == '"':
@@ -88,6 +72,31 @@ func scanString(b []byte, i int) (end int, marks uint8, fault reason.Code) {
 			i = next
 		}
 	}
+}
+
+// plainWords passes over plain string bytes from b[i] on, a word at a time. It
+// returns the offset of the first byte that is none, or with found false that
+// of the last bytes, which fill no word; and whether underscores are among
+// what it passed (not zero).
+func plainWords(b []byte, i int) (at int, under uint64, found bool) {
+	for i+8 <= len(b) {
+		x := binary.LittleEndian.Uint64(b[i:])
+		if stop := stops(x); stop != 0 {
+			return i + bits.TrailingZeros64(stop)>>3, under | underscores(x)&(stop&-stop-1), true
+		}
+		under |= underscores(x)
+		i += 8
+		for i+32 <= len(b) {
+			x, y := binary.LittleEndian.Uint64(b[i:]), binary.LittleEndian.Uint64(b[i+8:])
+			z, w := binary.LittleEndian.Uint64(b[i+16:]), binary.LittleEndian.Uint64(b[i+24:])
+			if stops(x)|stops(y)|stops(z)|stops(w) != 0 {
+				break
+			}
+			under |= underscores(x) | underscores(y) | underscores(z) | underscores(w)
+			i += 32
+		}
+	}
+	return i, under, false
 }
 
 // plain marks the bytes that stand for themselves in a string.
