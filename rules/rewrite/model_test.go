@@ -359,7 +359,7 @@ func (g generator) plan(t testing.TB) *rules.Plan {
 
 // TestAgainstModel holds the engine to the model on random bodies and plans.
 func TestAgainstModel(t *testing.T) {
-	rounds := 3000
+	rounds := 1200
 	if testing.Short() {
 		rounds = 300
 	}

@@ -167,7 +167,7 @@ func TestAgainstSlowModel(t *testing.T) {
 	names := []string{"a", "b", "card", "0", "1", "a_name_of_24_characters_x", "a_name_of_24_characters_y", "nine_char", ""}
 	labels := []Label{{0, 0}, {0, 1}, {0, 1}, {3, 0}, {3, 1}, {5, 0}}
 	rng := rand.New(rand.NewPCG(1, 2))
-	for round := range 400 {
+	for round := range 120 {
 		var patterns []Pattern
 		for range 1 + rng.IntN(12) {
 			patterns = append(patterns, randomPattern(t, rng, names, len(labels)))
