@@ -29,7 +29,7 @@ test: test-tools vault-server ## Run every test, with real Redis and Vault
 	$(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(PACKAGES)
 
 lint: $(TOOLS)/staticcheck ## Check format, vet and staticcheck
-	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go' | grep -v '/testdata/' || true)); \
+	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt'd:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(TOOLS)/staticcheck ./...

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -74,6 +76,9 @@ func runDemo(ctx context.Context, a *app, o demoOptions) (err error) {
 	}
 	ctx, stop := stoppable(ctx)
 	defer stop()
+	// A pipe that breaks is an error of a write, so that the temporary folder
+	// goes whatever happens.
+	signal.Ignore(syscall.SIGPIPE)
 	d := &demo{a: a, data: o.data, receivers: map[string]*receiver{}}
 	if d.data == "" {
 		if d.data, err = os.MkdirTemp("", "chaperone-demo-"); err != nil {

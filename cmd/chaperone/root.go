@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -154,6 +155,9 @@ func (a *app) exit(err error) int {
 		return exitOK
 	}
 	f := &failure{code: exitFailed, message: err.Error()}
+	if errors.Is(err, syscall.EPIPE) {
+		f.message = "" // the reader of our output has gone away, and knows
+	}
 	if known := (*failure)(nil); errors.As(err, &known) {
 		f = known
 	}
