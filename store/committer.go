@@ -106,9 +106,8 @@ type Committer struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
-	laters  sync.WaitGroup // calls of CommitLater; grows only while not closed
-	epoch   time.Time      // what lease counts from, on the monotonic clock
-	lease   atomic.Int64   // when the newest acknowledged renewal was sent; < 0: none was
+	laters  sync.WaitGroup            // calls of CommitLater; grows only while not closed
+	lease   atomic.Pointer[time.Time] // when the newest acknowledged renewal was sent; nil: none was
 
 	mu      sync.Mutex
 	queue   []*Unit   // in the order in which they came
@@ -161,9 +160,8 @@ func NewCommitter(ctx context.Context, d Driver, o CommitterOptions) (*Committer
 	c := &Committer{
 		d: d, o: o, log: o.Logger,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
-		epoch: time.Now(), chain: o.Chain, hash: ChainStart(o.Chain),
+		chain: o.Chain, hash: ChainStart(o.Chain),
 	}
-	c.lease.Store(-1)
 	if o.Journal != "" {
 		j, left, err := openJournal(o.Journal, o.JournalLimit, o.Logger)
 		if err != nil {
@@ -275,10 +273,17 @@ func (c *Committer) Healthy() bool {
 // lease was sent. It needs no lock and is cheap.
 func (c *Committer) LeaseAge() time.Duration {
 	at := c.lease.Load()
-	if at < 0 {
+	if at == nil {
 		return math.MaxInt64
 	}
-	return time.Since(c.epoch) - time.Duration(at)
+	return leaseAge(*at, time.Now())
+}
+
+// leaseAge takes the clock that says more. A machine that was suspended finds
+// its monotonic clock where it was; one whose wall clock was put back, the
+// other.
+func leaseAge(at, now time.Time) time.Duration {
+	return max(now.Sub(at), now.Round(0).Sub(at.Round(0)))
 }
 
 // LeaseFresh tells whether the lease is younger than half its length. If not,

@@ -196,7 +196,8 @@ func (c *Committer) settle(b *outgoing) (stored []uint64) {
 		// Counted from the first sending, not from the one that was
 		// acknowledged: the lease may be older than it seems, never younger.
 		if b.own[i].Kind == Set && b.own[i].Err == nil {
-			c.lease.Store(int64(b.first.Sub(c.epoch)))
+			first := b.first
+			c.lease.Store(&first)
 		}
 	}
 	c.stats.Batches++

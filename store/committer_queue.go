@@ -13,7 +13,7 @@ const (
 	// bulkLife is how long it stays there if its unit does not follow.
 	bulkLife = 10 * time.Minute
 	// unitMax bounds a unit.
-	unitMax = 64 << 20
+	unitMax = 32 << 20
 )
 
 // phase is where a unit is.

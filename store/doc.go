@@ -39,9 +39,10 @@
 // # What may be promised
 //
 // Embedded: each acknowledged batch was fsync'd, and survives the loss of
-// power. Redis: what it acknowledged is in its AOF, and survives a crash of
-// the server's process; with appendfsync everysec the loss of the machine's
-// power may take the last second or two, and a failover what the replica had
-// not received. The committer then finds that its chain has a gap (or the next
-// reader does), so nothing is lost in silence.
+// power. Redis: with appendfsync always the same. With everysec the loss of
+// the machine's power, or of the server's process while its disk is slow, may
+// take the last second or two, and a failover what the replica had not
+// received. The committer then finds that its chain has a gap (or, where it
+// died as well, a checkpoint kept elsewhere shows it), so nothing is lost in
+// silence.
 package store

@@ -35,8 +35,9 @@ type RedisOptions struct {
 	SentinelUsername     string
 	SentinelPasswordFile string // read once
 
-	// DialTimeout bounds a connection's set-up (0: 2 s), Timeout one reply
-	// (0: 2 s).
+	// DialTimeout bounds a connection's set-up, Timeout a batch's way out and
+	// its way back; 0 means 3 s. Callers do not wait that long: see Deadline of
+	// CommitterOptions.
 	DialTimeout, Timeout time.Duration
 	// AllowUnsafe opens a server without AOF or with another eviction policy
 	// than noeviction. For tests: what it acknowledges may be lost.
@@ -53,7 +54,7 @@ type silent struct{}
 func (silent) Printf(context.Context, string, ...any) {}
 
 const (
-	defaultTimeout = 2 * time.Second
+	defaultTimeout = 3 * time.Second
 	// clusterLanes spread the queues over a Cluster's nodes. The number is part
 	// of the layout: proxies that share a Cluster must agree on it.
 	clusterLanes = 16
