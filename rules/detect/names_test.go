@@ -9,7 +9,7 @@ func TestSAD(t *testing.T) {
 	for _, name := range strings.Fields(`cvv CVV2 cvc cvc2 CID csc cav2 icvv dcvv cvn cvd card_security_code cardSecurityCode
 		security_code securityCode SECURITY-CODE track1 track2 track_1 track2Data track_data trackData magstripe mag_stripe magStripeData
 		pin PIN pin_block pinBlock encrypted_pin_block card_cvv cardCvc cc_cvv cc-csc credit_card_cvv cvv_code cvvNumber card_verification_value
-		cardVerificationCode verification_value payment_cvc card.cvc cvc_no track2_equivalent_data cardCode _cvv`) {
+		cardVerificationCode verification_value payment_cvc card.cvc cvc_no track2_equivalent_data cardCode onlinePin _cvv`) {
 		if !SAD([]byte(name)) {
 			t.Errorf("%s is no SAD name", name)
 		}

@@ -31,7 +31,7 @@ func SAD(name []byte) bool {
 
 // sadFirst marks the first bytes that a name may have.
 var sadFirst = func() (t [256]bool) {
-	for _, c := range "CcDdEeFfIiMmPpRrSsTtVv-_ ." {
+	for _, c := range "CcDdEeFfIiMmOoPpRrSsTtVv-_ ." {
 		t[c] = true
 	}
 	return t

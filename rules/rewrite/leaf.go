@@ -237,9 +237,11 @@ func (m *Message) mint(x *value, label rules.LabelID) TokenOp {
 }
 
 // mintable reports whether digits are a card number that a token of format pan
-// can stand for: those of other first digits are sealed.
+// can stand for. Those of other first digits are sealed, and so are those that
+// fail Luhn (some of UnionPay's): the format makes the Luhn digit anew when it
+// reveals, and cannot carry a wrong one.
 func mintable(digits []byte) bool {
-	return len(digits) > 0 && digits[0] >= '2' && digits[0] <= '6' && detect.IsPAN(digits)
+	return len(digits) > 0 && digits[0] >= '2' && digits[0] <= '6' && detect.IsPAN(digits) && detect.Luhn(digits)
 }
 
 // cardDigits returns the digits of a value that is nothing but a number as

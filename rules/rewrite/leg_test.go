@@ -35,6 +35,7 @@ func runLegCases(t *testing.T, cases []legCase) {
 			c.body = strings.ReplaceAll(c.body, "SEALED-TEXT", string(vault.sealed(phi, []byte("Ms \"X\""), true)))
 			c.body = strings.ReplaceAll(c.body, "SEALED", string(vault.sealed(phi, []byte(`"Ms \u0058"`), false)))
 			c.body = strings.ReplaceAll(c.body, "FOREIGN", "tok_zzzzabcdefghijkmnpqrstuvwxyzabcdefg")
+			c.want = strings.ReplaceAll(c.want, "SEALED-CARD", string(vault.sealed(e.Plan().Label("pan"), []byte(`"6221558812340000"`), false)))
 			c.want = strings.ReplaceAll(c.want, "SEALED", string(vault.sealed(phi, []byte(`"Ms \u0058"`), false)))
 			out := process(e, vault, 0, c.body)
 			if c.err != "" {
@@ -122,6 +123,7 @@ func TestCardNumbers(t *testing.T) {
 		{name: "token of a string with gaps", sees: "{pan: token}", leg: keepAll, body: `{"pan":"5555 5555 5555 4444"}`, want: `{"pan":"` + tok("5555555555554444") + `"}`},
 		{name: "token of a number", sees: "{pan: token}", leg: keepAll, body: `{"pan":4111111111111111}`, want: `{"pan":` + tok(card) + `}`},
 		{name: "token of a number by value", sees: "{pan: token}", leg: keepAll, body: `{"pan":4.111111111111111e15}`, want: `{"pan":` + tok(card) + `}`},
+		{name: "a card that fails Luhn is sealed", sees: "{pan: token}", leg: keepAll, body: `{"pan":"6221558812340000"}`, want: `{"pan":"SEALED-CARD"}`},
 		{name: "mask of a number", sees: "{pan: mask}", leg: keepAll, body: `{"pan":4111111111111111}`, want: `{"pan":"************1111"}`},
 		{name: "mask of fifteen digits", sees: "{pan: mask}", leg: keepAll, body: `{"pan":"378282246310005"}`, want: `{"pan":"***********0005"}`},
 		{name: "drop", sees: "{}", leg: keepAll, body: `{"payment":{"card":{"number":"4111111111111111"}},"a":1}`, want: `{"a":1}`},
