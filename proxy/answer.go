@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"context"
-
 	"chaperone/rules/detect"
 	"chaperone/rules/reason"
 )
@@ -25,10 +23,7 @@ func (x *exchange) renderAnswer(u *upstream) reason.Code {
 	// The claim has stored what the request minted; from here on it is the
 	// answer's tokens that are to be stored.
 	x.tokens.known = x.tokens.known[:0]
-	ctx, cancel := context.WithTimeout(x.s.work, storeTimeout)
-	err := x.tokens.Resolve(ctx, x.ans.Ops())
-	cancel()
-	if err != nil {
+	if err := x.tokens.Resolve(x.s.work, x.ans.Ops()); err != nil {
 		return x.cannotPass(reason.StoreUnavailable)
 	}
 	out, e := x.ansView.Render(x.out)

@@ -29,6 +29,7 @@ type exchange struct {
 	target target
 
 	hasBody bool
+	read    bool // all of it
 	body    []byte
 	req     *rewrite.Message
 	ans     *rewrite.Message
@@ -130,7 +131,7 @@ func (s *Server) end(x *exchange) {
 	x.entry = audit.Entry{Legs: x.entry.Legs[:0], Decisions: x.entry.Decisions[:0]}
 	x.ctx, x.p = nil, nil
 	x.id, x.key, x.subject, x.mac = "", "", "", x.mac[:0]
-	x.hasBody, x.hasKey, x.called, x.final, x.code = false, false, false, false, reason.None
+	x.hasBody, x.read, x.hasKey, x.called, x.final, x.code = false, false, false, false, false, reason.None
 	s.exchanges.Put(x)
 }
 

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -160,6 +161,52 @@ func TestTextsOutsideTheBody(t *testing.T) {
 	b.processor.setAnswer(always(404, ""))
 	if a = b.do("GET", "/patients/a/cards/c", ""); a.status != 404 || a.body != "" {
 		t.Errorf("%d %q", a.status, a.body)
+	}
+}
+
+// TestAPanicForwardsNothing: a fault of the program is an answer like others,
+// and its words say nothing of the request.
+func TestAPanicForwardsNothing(t *testing.T) {
+	b := newBed(t)
+	tokens := b.server.tokens
+	b.server.tokens = nil
+	a := b.post("/v1/checkout", checkout(t))
+	if a.status != 500 || code(a) != "internal" || len(b.processor.all()) != 0 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	b.server.tokens = tokens
+	if a = b.post("/v1/checkout", checkout(t)); a.status != 200 {
+		t.Errorf("after it: %d %s", a.status, a.body)
+	}
+	for _, secret := range secrets {
+		if strings.Contains(b.logs.String(), secret) {
+			t.Errorf("%q is in the log", secret)
+		}
+	}
+}
+
+// TestAnUnreadBodyIsNoRequest: whatever the refusal, a body that was not read
+// is never taken for the next request.
+func TestAnUnreadBodyIsNoRequest(t *testing.T) {
+	b := newBed(t, func(b *bed) {
+		b.policy = strings.Replace(b.policy, "routes: [checkout, refund]", "routes: [refund]", 1)
+	})
+	inner := "POST /v1/refunds HTTP/1.1\r\nHost: " + b.server.Addr().String() + "\r\nAuthorization: Bearer chp_till\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+	outer := "POST /v1/checkout HTTP/1.1\r\nHost: " + b.server.Addr().String() + "\r\nAuthorization: Bearer chp_till\r\nContent-Type: application/json\r\nContent-Length: " + itoa(len(inner)) + "\r\n\r\n" + inner
+	c, err := net.Dial("tcp", b.server.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err = c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = c.Write([]byte(outer)); err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(c) // ends only if the proxy closes
+	if err != nil || strings.Count(string(all), "HTTP/1.1 ") != 1 || !strings.HasPrefix(string(all), "HTTP/1.1 403 ") {
+		t.Errorf("%v: %s", err, all)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -15,11 +16,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"chaperone/deploy/medspa"
 	"chaperone/proxy/admin/control"
 	"chaperone/rules"
 	"chaperone/rules/rewrite"
 	"chaperone/store"
+	"chaperone/store/redistest"
 	"chaperone/vault"
 	"chaperone/vault/keys"
 )
@@ -350,4 +354,50 @@ func (b *bed) doubts() []control.Doubt {
 		b.t.Fatal(err)
 	}
 	return all
+}
+
+// listenStub serves a fasthttp server on loopback and gives its URL.
+func listenStub(b *testing.B, s *fasthttp.Server) string {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Serve(l)
+	}()
+	b.Cleanup(func() {
+		_ = l.Close()
+		<-done
+	})
+	return "http://" + l.Addr().String()
+}
+
+// benchBed serves a proxy with the sample's policy on Redis.
+func benchBed(b *testing.B, r *redistest.Server, change func(policy string, urls [3]string) string) *Server {
+	b.Helper()
+	ring := keys.Ephemeral()
+	sum := sha256.Sum256([]byte("chp_till"))
+	policy := strings.Replace(sampleFile(b, "rules.yaml"), medspa.FrontDeskKeySHA256, hex.EncodeToString(sum[:]), 1)
+	plan, engine := load(b, change(policy, [3]string{medspa.ProcessorURL, medspa.EHRURL, medspa.LedgerURL}))
+	d, err := store.OpenRedis(b.Context(), store.RedisOptions{Addresses: []string{r.Addr}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := New(b.Context(), Options{Plan: plan, Engine: engine, Ring: ring, Tokens: vault.New(ring, TokenScope), Driver: d,
+		Listen: "127.0.0.1:0", DataDir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx) }()
+	b.Cleanup(func() {
+		cancel()
+		<-served
+		_ = d.Close()
+	})
+	return s
 }

@@ -132,6 +132,7 @@ func (x *exchange) readBody() *reason.Error {
 		case len(x.body) > limit:
 			return refuse(reason.BodyTooLarge, "the body is larger than the limit")
 		case errors.Is(err, io.EOF) && len(x.body) == 0:
+			x.read = true
 			return refuse(reason.BodyMissing, "the request needs a JSON body")
 		case errors.Is(err, io.EOF):
 			return x.whole()
@@ -148,6 +149,7 @@ func (x *exchange) whole() *reason.Error {
 	if n := x.ctx.Request.Header.ContentLength(); n >= 0 && n != len(x.body) {
 		return refuse(reason.HeadMalformed, "the body did not arrive whole")
 	}
+	x.read = true
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"runtime/debug"
 	"time"
 
@@ -53,13 +52,10 @@ func (x *exchange) live() *reason.Error {
 	if e := x.identity(); e != nil {
 		return e
 	}
-	c, cancel := context.WithTimeout(x.s.work, storeTimeout)
-	e := x.resolve(c)
-	cancel()
-	if e != nil {
+	if e := x.resolve(); e != nil {
 		return e
 	}
-	if e = x.render(); e != nil {
+	if e := x.render(); e != nil {
 		return e
 	}
 	done, e := x.record()
@@ -189,7 +185,7 @@ func (x *exchange) refused(e *reason.Error) {
 	status := e.Code.Status()
 	writeProblem(x.ctx, e, status, x.id)
 	// What was not read of the body would be taken for the next request.
-	if x.hasBody || x.route < 0 {
+	if n := x.ctx.Request.Header.ContentLength(); (n > 0 || n == -1) && !x.read {
 		x.ctx.Response.SetConnectionClose()
 	}
 	x.recordRefusal(e, status)

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"time"
 
@@ -74,10 +73,7 @@ func (x *exchange) record() (done bool, e *reason.Error) {
 	for x.attempt = 1; x.attempt <= maxAttempts; {
 		x.compose()
 		claimed := &x.unit.Commands[0]
-		ctx, cancel := context.WithTimeout(x.s.work, storeTimeout)
-		err := x.s.committer.Commit(ctx, x.unit)
-		cancel()
-		if err != nil {
+		if err := x.s.committer.Commit(x.s.work, x.unit); err != nil { // within the committer's deadline
 			x.lostUnit(err)
 			return false, refuse(reason.StoreUnavailable, "the store did not take the record in time, so nothing is forwarded")
 		}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"net/netip"
 	"sync"
 	"time"
@@ -80,9 +79,7 @@ func (x *exchange) recordRefusal(e *reason.Error, status int) {
 
 // recordEntry stores an entry and waits for the store to acknowledge it.
 func (s *Server) recordEntry(e *audit.Entry) error {
-	ctx, cancel := context.WithTimeout(s.work, storeTimeout)
-	defer cancel()
-	return s.committer.Commit(ctx, &store.Unit{Entries: [][]byte{s.sealing().Seal(nil, e)}})
+	return s.committer.Commit(s.work, &store.Unit{Entries: [][]byte{s.sealing().Seal(nil, e)}})
 }
 
 // recordLater stores an entry, or keeps it on local disk until the store is

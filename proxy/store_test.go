@@ -106,6 +106,7 @@ func TestRedisAwayAfter(t *testing.T) {
 			}
 			b.ehr.await(t, 1)
 			b.ledger.await(t, 1)
+			b.until("the store is back", b.server.committer.Healthy)
 			again := b.post("/v1/checkout", checkout(t))
 			if again.header.Get(headerReplayed) != "true" || again.body != a.body {
 				t.Errorf("the repeat: %d %s", again.status, again.body)

@@ -40,12 +40,13 @@ func (r *resolver) reset() {
 }
 
 // Resolve sets the results of ops, which must stay where they are until the
-// message is reset.
-func (r *resolver) Resolve(ctx context.Context, ops []rewrite.TokenOp) error {
+// message is reset. The server's own context bounds it: a caller that goes
+// away aborts nothing.
+func (r *resolver) Resolve(_ context.Context, ops []rewrite.TokenOp) error {
 	if err := r.begin(ops); err != nil {
 		return err
 	}
-	if err := r.ask(ctx); err != nil {
+	if err := r.ask(); err != nil {
 		return err
 	}
 	return r.finish(ops)
@@ -144,10 +145,12 @@ func (r *resolver) unknown(op *rewrite.TokenOp) {
 }
 
 // ask sends what was gathered, in one round trip.
-func (r *resolver) ask(ctx context.Context) error {
+func (r *resolver) ask() error {
 	if len(r.reads) == 0 {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(r.s.work, storeTimeout)
+	defer cancel()
 	if err := r.s.driver.Apply(ctx, r.reads); err != nil {
 		return err
 	}
@@ -189,7 +192,7 @@ func (r *resolver) finish(ops []rewrite.TokenOp) error {
 
 // resolve carries out the operations of the request, and finds its subject, in
 // one round trip at most.
-func (x *exchange) resolve(ctx context.Context) *reason.Error {
+func (x *exchange) resolve() *reason.Error {
 	t := &x.tokens
 	t.s, t.p, t.reveal = x.s, x.p, x.p.revealing(x.caller)
 	ops := x.req.Ops()
@@ -198,7 +201,7 @@ func (x *exchange) resolve(ctx context.Context) *reason.Error {
 		return refuse(reason.Internal, "a token could not be made")
 	}
 	pending := x.findSubject()
-	if err := t.ask(ctx); err != nil {
+	if err := t.ask(); err != nil {
 		return refuse(reason.StoreUnavailable, "the store is away: nothing can be recorded, so nothing is forwarded")
 	}
 	if pending >= 0 {

@@ -1,7 +1,10 @@
 package framing
 
 import (
+	"io"
 	"net"
+	"sync/atomic"
+	"time"
 )
 
 // Listener wraps every connection that it accepts in a Conn.
@@ -24,6 +27,7 @@ type Conn struct {
 	net.Conn
 	scan   Scanner
 	failed bool
+	amid   atomic.Bool // a request has begun and not ended, or is malformed
 }
 
 // Read reads from the connection. One goroutine may read at a time.
@@ -36,6 +40,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	good := c.scan.Feed(p[:n])
+	c.amid.Store(good != n || !c.scan.between())
 	if good == n {
 		return n, err
 	}
@@ -47,10 +52,21 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return good, nil
 }
 
-// CloseWrite ends the sending side, where the connection can.
-func (c *Conn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
+// The bounds of a Close that waits for the other end.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 16 << 20
+)
+
+// Close closes the connection. Where a request is refused before all of it
+// was read, the other end is still sending; closing at once would reset the
+// connection, and the refusal would be lost on its way (RFC 9112, 9.6). Then
+// Close takes what comes for a moment, and throws it away.
+func (c *Conn) Close() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.amid.Swap(false) {
+		if half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+		}
 	}
-	return nil
+	return c.Conn.Close()
 }

@@ -219,3 +219,9 @@ func hexDigit(c byte) int {
 	}
 	return -1
 }
+
+// between reports whether the scanner stands between two requests: what was
+// fed is whole.
+func (s *Scanner) between() bool {
+	return !s.bad && len(s.line) == 0 && (s.state == stateStart || s.state == stateClosed)
+}

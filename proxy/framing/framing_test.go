@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -125,6 +126,40 @@ func TestConnReadsUpToTheFault(t *testing.T) {
 	}
 }
 
+// TestCloseLetsARefusalArrive: who is still sending gets the answer, not a
+// reset.
+func TestCloseLetsARefusalArrive(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		c, err := Listener{l}.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = c.Read(make([]byte, 64))
+		_, _ = c.Write([]byte("no"))
+		_ = c.Close()
+	}()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err = c.Write([]byte(post + "Content-Length: 4000000\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = c.Write(make([]byte, 4000000)); err != nil {
+		t.Errorf("the body: %v", err)
+	}
+	got, err := io.ReadAll(c)
+	if err != nil || string(got) != "no" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 type vector struct {
 	ID       string          `json:"id"`
 	Kind     string          `json:"kind"`
@@ -172,12 +207,6 @@ func vectors(t testing.TB, file string) []vector {
 		all = append(all, v)
 	}
 	return all
-}
-
-// between reports whether the scanner stands between two requests: what was
-// fed is whole.
-func (s *Scanner) between() bool {
-	return len(s.line) == 0 && (s.state == stateStart || s.state == stateClosed)
 }
 
 // TestVectors: what is invalid without a setting of the server that made the
