@@ -3,6 +3,8 @@ package store_test
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,7 +24,9 @@ func BenchmarkCommit(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
+			before := serverCPU(b, s)
 			benchCommit(b, d, workers)
+			b.ReportMetric((serverCPU(b, s)-before)*1e6/float64(b.N), "server-µs/op")
 		})
 		b.Run(fmt.Sprintf("file/%d", workers), func(b *testing.B) {
 			d, err := store.OpenFile(filepath.Join(b.TempDir(), "s.db"), store.FileOptions{})
@@ -32,6 +36,26 @@ func BenchmarkCommit(b *testing.B) {
 			benchCommit(b, d, workers)
 		})
 	}
+}
+
+// serverCPU gives the processor time that a server has used, in seconds.
+func serverCPU(b *testing.B, s *redistest.Server) (total float64) {
+	b.Helper()
+	info, err := s.Do("INFO", "cpu")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(info) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if name == "used_cpu_user" || name == "used_cpu_sys" {
+			v, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			total += v
+		}
+	}
+	return total
 }
 
 func benchCommit(b *testing.B, d store.Driver, workers int) {
