@@ -36,6 +36,8 @@ func commands(a *app) []*cobra.Command {
 		newCheckCommand(a),
 		newExplainCommand(a),
 		newRunCommand(a),
+		newLogCommand(a),
+		newOutboxCommand(a),
 		newCallersCommand(a),
 		newVersionCommand(a),
 	}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"chaperone/audit"
+	"chaperone/proxy/admin"
+	"chaperone/proxy/admin/control"
+	"chaperone/store"
+	"chaperone/vault/keys"
+)
+
+// reading is what the verbs of log and outbox read: a running proxy
+// (*control.Client), or its files (*files). Each call puts on record that it
+// was made before it yields anything.
+type reading interface {
+	Tail(ctx context.Context, n int, follow bool, yield func(control.LogLine) error) error
+	Verify(ctx context.Context) (audit.Report, error)
+	Legs(ctx context.Context, state control.LegState, yield func(control.Leg) error) error
+	Doubts(ctx context.Context, yield func(control.Doubt) error) error
+	Close()
+}
+
+// openReading asks the proxy that runs on the data folder, and opens the store
+// and the keyring where none runs. The error is ready to be shown.
+func (a *app) openReading(ctx context.Context, file string) (reading, error) {
+	cfg, err := a.openConfig(file)
+	if err != nil {
+		return nil, err
+	}
+	c, err := control.Dial(ctx, cfg.data)
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, fs.ErrPermission):
+		return nil, failed("run this as the user that runs the proxy", "the proxy's control socket does not open: %w", err)
+	case !errors.Is(err, control.ErrNotRunning):
+		return nil, failed("", "the proxy does not answer: %w", err)
+	}
+	return a.openFiles(ctx, cfg)
+}
+
+// readingError says what went wrong while reading.
+func readingError(err error) error {
+	var known *failure
+	var refused *control.Error
+	switch {
+	case err == nil, errors.As(err, &known):
+		return err
+	case errors.Is(err, context.Canceled):
+		return &failure{code: exitFailed}
+	case errors.Is(err, control.ErrCut):
+		return failed("what was shown is not all; try again", "%w", err)
+	case errors.As(err, &refused):
+		return failed("", "the proxy says: %w", err)
+	}
+	return failed("", "%w", err)
+}
+
+// files reads the store of a proxy that does not run.
+type files struct {
+	driver store.Driver
+	ring   *keys.Ring
+	log    audit.Reader
+	file   string // of checkpoints
+	logger *slog.Logger
+}
+
+// openFiles opens the store and the keyring. It makes neither: a log that was
+// never written is not there to be read.
+func (a *app) openFiles(ctx context.Context, cfg *config) (*files, error) {
+	if cfg.state.redis == nil {
+		if _, err := os.Stat(cfg.storeFile()); errors.Is(err, fs.ErrNotExist) {
+			return nil, failed("is `data` in the configuration the folder that the proxy runs on?", "there is no store in the data folder %s", cfg.data)
+		}
+	}
+	// For the checkpoints; with Redis and Vault there may be no folder yet.
+	if err := cfg.makeData(); err != nil {
+		return nil, err
+	}
+	logger := a.logger(slog.LevelWarn, cfg.log.json)
+	d, err := cfg.openDriver(ctx, logger)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := cfg.openRing(ctx, logger)
+	if err != nil {
+		_ = d.Close()
+		return nil, err
+	}
+	owner, err := keyringOf(ctx, d)
+	if err == nil && owner != "" && owner != ring.ID() {
+		err = failed("bring the old keyring back: with another one nothing stored can be read",
+			"the store belongs to keyring %s, and this is keyring %s", owner, ring.ID())
+	}
+	if err != nil {
+		ring.Close()
+		_ = d.Close()
+		return nil, err
+	}
+	file := audit.CheckpointFile(cfg.data)
+	return &files{
+		driver: d, ring: ring, file: file, logger: logger,
+		log: audit.Reader{
+			Source: audit.FromStore(d), Sealer: ring, File: file,
+			Key: audit.NewSigner(ring.MAC).Public(),
+		},
+	}, nil
+}
+
+// Close closes the keyring and the store.
+func (f *files) Close() {
+	f.ring.Close()
+	if err := f.driver.Close(); err != nil {
+		f.logger.Warn("the store does not close", "error", err)
+	}
+}
+
+// Tail is control.Client's.
+func (f *files) Tail(ctx context.Context, n int, follow bool, yield func(control.LogLine) error) error {
+	action := audit.ActionLogTail
+	if follow {
+		action = audit.ActionLogFollow
+	}
+	if err := f.record(ctx, action); err != nil {
+		return err
+	}
+	return f.log.Tail(ctx, audit.TailOptions{Last: n, Follow: follow}, func(l audit.Line) error { return yield(admin.LogLine(l)) })
+}
+
+// Verify is control.Client's.
+func (f *files) Verify(ctx context.Context) (audit.Report, error) {
+	if err := f.record(ctx, audit.ActionLogVerify); err != nil {
+		return audit.Report{}, err
+	}
+	return f.log.Verify(ctx)
+}
+
+// Legs is refused: what a claim holds is the proxy's to read.
+func (f *files) Legs(context.Context, control.LegState, func(control.Leg) error) error {
+	return errStopped()
+}
+
+// Doubts is refused as Legs is.
+func (f *files) Doubts(context.Context, func(control.Doubt) error) error { return errStopped() }
+
+func errStopped() error {
+	return failed("start it with `chaperone run`: nothing in the outbox is lost meanwhile", "no proxy runs on this data folder, and the outbox is a running proxy's to show")
+}
+
+// recordTime bounds the wait for the store's acknowledgement.
+const recordTime = 10 * time.Second
+
+// record writes a chain of one entry, which says who reads what. The journal
+// is left to the proxy that wrote it.
+func (f *files) record(ctx context.Context, action audit.Action) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, recordTime)
+	defer cancel()
+	var random [15]byte
+	_, _ = rand.Read(random[:]) // never fails
+	chain := "cli-" + letters(random[:])
+	c, err := store.NewCommitter(ctx, f.driver, store.CommitterOptions{Chain: chain, Deadline: recordTime, Logger: f.logger})
+	if err != nil {
+		return recordError(err)
+	}
+	defer func() { err = errors.Join(err, c.Close(ctx)) }()
+	e := audit.Entry{
+		Time: time.Now(), Kind: audit.KindLogRead, Action: action, Result: audit.ResultOK,
+		Caller: audit.Name(fmt.Sprintf("local:%d", os.Getuid())),
+	}
+	u := store.Unit{Entries: [][]byte{audit.NewSealing(f.ring, chain).Seal(nil, &e)}}
+	if err := c.Commit(ctx, &u); err != nil {
+		return recordError(err)
+	}
+	points, err := audit.NewCheckpointer(audit.CheckpointerOptions{
+		Head: func() audit.Head { return audit.HeadOf(c) }, Signer: audit.NewSigner(f.ring.MAC),
+		File: f.file, Register: audit.RegisterIn(f.driver), Logger: f.logger,
+	})
+	if err != nil {
+		return recordError(err)
+	}
+	if err := points.Close(ctx); err != nil {
+		return recordError(err)
+	}
+	return nil
+}
+
+func recordError(err error) error {
+	return failed("reading the log is itself recorded, so that without a record there is nothing to read",
+		"this reading cannot be put on record: %w", err)
+}
