@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -185,15 +186,25 @@ func (s *Server) run() error {
 	s.log = new(bytes.Buffer)
 	s.cmd = exec.Command("redis-server", args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	exited := make(chan struct{})
+	dieWithUs(s.cmd)
+	started, exited := make(chan error), make(chan struct{})
 	s.exited = exited
 	go func(c *exec.Cmd) {
-		_ = c.Wait() // a killed server's exit code says nothing
-		close(exited)
+		// The server dies with the thread that started it, which therefore
+		// lives as long.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(exited)
+		err := c.Start()
+		started <- err
+		if err == nil {
+			_ = c.Wait() // a killed server's exit code says nothing
+		}
 	}(s.cmd)
+	if err := <-started; err != nil {
+		s.cmd = nil
+		return err
+	}
 	s.stopClient()
 	s.client = redis.NewClient(&redis.Options{
 		Network: "unix", Addr: s.Socket, Password: s.o.Password, MaxRetries: -1, DialerRetries: 1,
