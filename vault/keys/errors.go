@@ -36,6 +36,8 @@ var (
 	// was asked: the current one cannot be retired or destroyed, and the key
 	// derive never rotates.
 	ErrState = errors.New("keys: not possible for this generation")
+	// ErrClosed says that the ring was closed.
+	ErrClosed = errors.New("keys: the ring is closed")
 )
 
 // Errors of Open and OpenToken.

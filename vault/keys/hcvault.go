@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
-	"github.com/tink-crypto/tink-go-hcvault/v2/integration/hcvault"
-	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
 // VaultOptions says where Vault is, who we are to it, and where the keyset is.
@@ -30,8 +28,9 @@ type VaultOptions struct {
 	CAFile     string // PEM; empty means the system's roots
 
 	// Exactly one of these.
-	TokenFile string
-	AppRole   *AppRole
+	TokenFile  string
+	AppRole    *AppRole
+	Kubernetes *Kubernetes
 
 	// AllowCreate makes a keyset where none was ever kept. Without it, a
 	// missing keyset is ErrMissing: it may have been deleted by mistake, and
@@ -55,10 +54,24 @@ type AppRole struct {
 	Mount        string // "approle" if it is empty
 }
 
+// Kubernetes names the role of a Kubernetes login, and the file of the service
+// account's token. The file is read at every login: the kubelet replaces it.
+type Kubernetes struct {
+	Role    string
+	JWTFile string // DefaultJWTFile if it is empty
+	Mount   string // "kubernetes" if it is empty
+}
+
+// DefaultJWTFile is where a pod finds the token of its service account.
+const DefaultJWTFile = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
 const (
 	defaultRefresh = 5 * time.Second
 	defaultTimeout = 10 * time.Second
 	idleConns      = 16 // Vault's own default of 3 makes new connections under load
+	// rewrapLooks is after how many looks at the keyset Vault is asked whether
+	// its Transit key was rotated: every minute with the default interval.
+	rewrapLooks = 12
 )
 
 // OpenVault logs in, reads the keyset and unwraps it, and from then on keeps the
@@ -73,15 +86,15 @@ func OpenVault(ctx context.Context, o VaultOptions) (*Ring, error) {
 	}
 	ks, err := v.open(ctx, o.AllowCreate)
 	if err != nil {
-		v.transport.CloseIdleConnections()
+		v.close()
 		return nil, err
 	}
 	r, err := newRing(ks, v, time.Now)
 	if err != nil {
-		v.transport.CloseIdleConnections()
+		v.close()
 		return nil, err
 	}
-	v.start(r.Refresh)
+	v.start(r)
 	return r, nil
 }
 
@@ -90,20 +103,24 @@ type vaultBackend struct {
 	client         *api.Client
 	transport      *http.Transport
 	session        *session
-	wrap           tink.AEAD
-	transitKey     string
+	transit        transit
 	kv             *api.KVv2
 	mount, path    string
 	refresh, delay time.Duration
 	log            *slog.Logger
-	version        int // of KV, of what was read or written last
+	version        int    // of KV, of what was read or written last
+	wrapped        string // what was read or written last
+
+	// life ends with close, and every call with it.
+	life context.Context
+	end  context.CancelFunc
 
 	watcher
 }
 
 func newVault(o *VaultOptions) (*vaultBackend, error) {
-	if (o.TokenFile == "") == (o.AppRole == nil) {
-		return nil, errors.New("keys: Vault needs one of a token file and an AppRole")
+	if err := o.oneLogin(); err != nil {
+		return nil, err
 	}
 	mount, path, ok := strings.Cut(o.KVPath, "/")
 	if !ok || mount == "" || path == "" {
@@ -121,7 +138,7 @@ func newVault(o *VaultOptions) (*vaultBackend, error) {
 		return nil, err
 	}
 	v := &vaultBackend{
-		client: client, transport: transport, transitKey: transitMount + "/" + transitKey,
+		client: client, transport: transport, transit: transit{client, transitMount, transitKey},
 		kv: client.KVv2(mount), mount: mount, path: path,
 		refresh: o.RefreshEvery, log: o.Logger,
 	}
@@ -135,14 +152,33 @@ func newVault(o *VaultOptions) (*vaultBackend, error) {
 	if u, err := url.Parse(o.Address); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
 		v.log.Warn("the connection to Vault is not encrypted", "address", o.Address)
 	}
-	v.session = &session{client: client, tokenFile: o.TokenFile, appRole: o.AppRole, log: v.log}
-	// NewClient of this package is deprecated: it passes associated data in a
-	// field that Vault ignores for keys that are not derived.
-	v.wrap, err = hcvault.NewAEAD("/"+transitMount+"/keys/"+transitKey, client.Logical())
-	if err != nil {
-		return nil, fmt.Errorf("keys: Transit key %q: %w", o.TransitKey, err)
-	}
+	v.session = &session{client: client, tokenFile: o.TokenFile, appRole: o.AppRole, kubernetes: o.Kubernetes, log: v.log}
+	v.life, v.end = context.WithCancel(context.Background())
 	return v, nil
+}
+
+// oneLogin checks that there is exactly one way to log in.
+func (o *VaultOptions) oneLogin() error {
+	ways := 0
+	for _, given := range []bool{o.TokenFile != "", o.AppRole != nil, o.Kubernetes != nil} {
+		if given {
+			ways++
+		}
+	}
+	switch {
+	case ways != 1:
+		return errors.New("keys: Vault needs one of a token file, an AppRole and a Kubernetes role")
+	case o.Kubernetes != nil && o.Kubernetes.Role == "":
+		return errors.New("keys: a Kubernetes login needs the name of its role")
+	}
+	return nil
+}
+
+// bound returns ctx, ended also by close. The caller calls stop.
+func (v *vaultBackend) bound(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	release := context.AfterFunc(v.life, cancel)
+	return ctx, func() { release(); cancel() }
 }
 
 // loopback says that what is sent to a host does not leave this machine.
@@ -264,11 +300,13 @@ func (v *vaultBackend) read(ctx context.Context) (stored, error) {
 	if secret.VersionMetadata == nil || secret.VersionMetadata.Version < 1 {
 		return stored{}, fmt.Errorf("%w: %s is not of KV version 2", ErrMalformed, at)
 	}
-	v.version = secret.VersionMetadata.Version
+	v.version, v.wrapped = secret.VersionMetadata.Version, field(fieldKeyset)
 	return stored{id: field(fieldID), revision: revision, wrapped: field(fieldKeyset)}, nil
 }
 
 func (v *vaultBackend) load(ctx context.Context, have *keyset) (*keyset, error) {
+	ctx, stop := v.bound(ctx)
+	defer stop()
 	s, err := v.read(ctx)
 	if err != nil {
 		return nil, err
@@ -276,9 +314,9 @@ func (v *vaultBackend) load(ctx context.Context, have *keyset) (*keyset, error) 
 	if have != nil && s.id == have.ID && s.revision == have.Revision {
 		return nil, nil
 	}
-	plain, err := v.wrap.Decrypt([]byte(s.wrapped), wrapAD(s.id, s.revision))
+	plain, err := v.transit.decrypt(ctx, s.wrapped, wrapAD(s.id, s.revision))
 	if err != nil {
-		return nil, explain("unwrap with "+v.transitKey, err)
+		return nil, err
 	}
 	defer clear(plain)
 	ks, err := parseKeyset(plain)
@@ -293,28 +331,30 @@ func (v *vaultBackend) load(ctx context.Context, have *keyset) (*keyset, error) 
 }
 
 func (v *vaultBackend) save(ctx context.Context, next *keyset) error {
+	ctx, stop := v.bound(ctx)
+	defer stop()
 	plain, err := next.marshal()
 	if err != nil {
 		return err
 	}
 	defer clear(plain)
-	wrapped, err := v.wrap.Encrypt(plain, wrapAD(next.ID, next.Revision))
+	wrapped, err := v.transit.encrypt(ctx, plain, wrapAD(next.ID, next.Revision))
 	if err != nil {
-		return explain("wrap with "+v.transitKey, err)
+		return err
 	}
 	secret, err := v.kv.Put(ctx, v.path, map[string]any{
 		fieldFormat: keysetFormat, fieldVersion: strconv.Itoa(keysetVersion),
 		fieldID: next.ID, fieldRevision: strconv.FormatUint(next.Revision, 10),
-		fieldTransit: v.transitKey, fieldKeyset: string(wrapped),
+		fieldTransit: v.transit.String(), fieldKeyset: wrapped,
 	}, api.WithCheckAndSet(v.version))
 	if err == nil {
-		v.version = secret.VersionMetadata.Version
+		v.version, v.wrapped = secret.VersionMetadata.Version, wrapped
 		return nil
 	}
 	err = explain("write "+v.mount+"/"+v.path, err)
 	// The write may have arrived although its answer did not, and the client
 	// sends once again: then the second one loses against the first.
-	if s, rerr := v.read(ctx); rerr == nil && s.wrapped == string(wrapped) {
+	if s, rerr := v.read(ctx); rerr == nil && s.wrapped == wrapped {
 		return nil
 	}
 	return err

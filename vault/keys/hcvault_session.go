@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,10 +16,11 @@ import (
 // session is our login to Vault. Its methods are called by one goroutine at a
 // time: OpenVault, and then the watcher.
 type session struct {
-	client    *api.Client
-	tokenFile string
-	appRole   *AppRole
-	log       *slog.Logger
+	client     *api.Client
+	tokenFile  string
+	appRole    *AppRole
+	kubernetes *Kubernetes
+	log        *slog.Logger
 
 	token     []byte        // of tokenFile, as it was read last
 	ttl       time.Duration // that the token was given; zero if it never expires
@@ -29,8 +31,11 @@ type session struct {
 
 // login gets a token, in place of the one that there may be.
 func (s *session) login(ctx context.Context) error {
-	if s.appRole != nil {
+	switch {
+	case s.appRole != nil:
 		return s.loginAppRole(ctx)
+	case s.kubernetes != nil:
+		return s.loginKubernetes(ctx)
 	}
 	token, err := readSecret(s.tokenFile)
 	if err != nil {
@@ -68,17 +73,28 @@ func (s *session) loginAppRole(ctx context.Context) error {
 		return err
 	}
 	defer clear(secretID)
-	mount := s.appRole.Mount
-	if mount == "" {
-		mount = "approle"
-	}
-	secret, err := s.client.Logical().WriteWithContext(ctx, "auth/"+mount+"/login",
+	return s.loginAt(ctx, "log in by AppRole", cmp.Or(s.appRole.Mount, "approle"),
 		map[string]any{"role_id": string(roleID), "secret_id": string(secretID)})
+}
+
+func (s *session) loginKubernetes(ctx context.Context) error {
+	jwt, err := readSecret(cmp.Or(s.kubernetes.JWTFile, DefaultJWTFile))
 	if err != nil {
-		return explain("log in by AppRole", err)
+		return err
 	}
-	if secret == nil || secret.Auth == nil {
-		return fmt.Errorf("%w: log in by AppRole: no token in the answer", ErrUnreachable)
+	defer clear(jwt)
+	return s.loginAt(ctx, "log in by Kubernetes", cmp.Or(s.kubernetes.Mount, "kubernetes"),
+		map[string]any{"role": s.kubernetes.Role, "jwt": string(jwt)})
+}
+
+// loginAt logs in at an auth mount and takes the token that it gives.
+func (s *session) loginAt(ctx context.Context, what, mount string, body map[string]any) error {
+	secret, err := s.client.Logical().WriteWithContext(ctx, "auth/"+mount+"/login", body)
+	if err != nil {
+		return explain(what, err)
+	}
+	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
+		return fmt.Errorf("%w: %s: no token in the answer", ErrUnreachable, what)
 	}
 	s.client.SetToken(secret.Auth.ClientToken)
 	s.lease(time.Duration(secret.Auth.LeaseDuration)*time.Second, secret.Auth.Renewable)
@@ -107,12 +123,12 @@ func (s *session) maintain(ctx context.Context) error {
 		return nil
 	}
 	if !s.renewable {
-		if s.appRole == nil { // nobody but the admin can give us another
+		if s.tokenFile != "" { // nobody but the admin can give us another
 			s.log.Warn("the Vault token ends soon and cannot be renewed", "expires", s.expires)
 			s.renewAt = time.Time{}
 			return nil
 		}
-		return s.loginAppRole(ctx)
+		return s.login(ctx)
 	}
 	before := s.ttl
 	secret, err := s.client.Auth().Token().RenewSelfWithContext(ctx, int(before/time.Second))
@@ -128,8 +144,8 @@ func (s *session) maintain(ctx context.Context) error {
 		return fmt.Errorf("%w: renew the token: no lease in the answer", ErrUnreachable)
 	}
 	ttl := time.Duration(secret.Auth.LeaseDuration) * time.Second
-	if s.appRole != nil && ttl < before/2 { // its maximum is near
-		return s.loginAppRole(ctx)
+	if s.tokenFile == "" && ttl < before/2 { // its maximum is near
+		return s.login(ctx)
 	}
 	s.lease(ttl, secret.Auth.Renewable)
 	s.ttl = before

@@ -9,20 +9,22 @@ import (
 
 // watcher is the goroutine of a ring on Vault, and what it saw last.
 type watcher struct {
-	cancel context.CancelFunc
-	done   chan struct{}
+	done  chan struct{} // nil before start
+	looks int           // since Vault was asked for its Transit key's version
 
-	mu      sync.Mutex
-	err     error
-	checked time.Time
-	expires time.Time
+	mu        sync.Mutex
+	err       error
+	checked   time.Time
+	refreshed time.Time // when err was nil last
+	expires   time.Time
 }
 
 // start begins to watch. close ends it.
-func (v *vaultBackend) start(refresh func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	v.cancel, v.done = cancel, make(chan struct{})
+func (v *vaultBackend) start(r *Ring) {
+	ctx := v.life
+	v.done = make(chan struct{})
 	v.seen(nil)
+	v.looks = rewrapLooks // so that the first look asks
 	go func() {
 		defer close(v.done)
 		timer := time.NewTimer(v.next())
@@ -33,11 +35,15 @@ func (v *vaultBackend) start(refresh func(context.Context) error) {
 				return
 			case <-timer.C:
 			}
-			err := v.look(ctx, refresh)
+			err := v.look(ctx, r.Refresh)
 			if ctx.Err() != nil {
 				return
 			}
 			v.report(err)
+			if v.looks++; err == nil && v.looks > rewrapLooks {
+				v.looks = 0
+				v.followTransit(ctx, r)
+			}
 			timer.Reset(v.next())
 		}
 	}()
@@ -88,24 +94,62 @@ func (v *vaultBackend) seen(err error) (before error) {
 	defer v.mu.Unlock()
 	before, v.err = v.err, err
 	v.checked, v.expires = time.Now(), v.session.expires
+	if err == nil {
+		v.refreshed = v.checked
+	}
 	return before
 }
 
 func (v *vaultBackend) status(s *Status) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	s.Kind, s.CheckedAt, s.TokenExpires = "vault", v.checked, v.expires
+	s.Kind, s.CheckedAt, s.RefreshedAt, s.TokenExpires = "vault", v.checked, v.refreshed, v.expires
 	s.Reachable, s.Sealed = v.err == nil, errors.Is(v.err, ErrSealed)
 	if v.err != nil {
 		s.LastError = word(v.err)
 	}
 }
 
-// close ends the watcher and waits for it. The token is left to expire: other
-// proxies may be using the same one.
+// followTransit wraps the keyset anew where Vault's own Transit key was rotated:
+// the old version of that key can then be given up.
+func (v *vaultBackend) followTransit(ctx context.Context, r *Ring) {
+	from, to, err := r.rewrap(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		// Nothing is lost by it: the old version goes on unwrapping, and the
+		// next look but a few tries again.
+		v.log.Warn("the keyset could not be wrapped with the new version of the Transit key", "reason", word(err), "error", err)
+	case to > from:
+		v.log.Info("the keyset is wrapped with the new version of the Transit key", "from", from, "to", to)
+	}
+}
+
+// rewrap keeps ks, which is the one that is kept, wrapped with the newest
+// version of the Transit key. Its revision stays: nothing in it changes.
+func (v *vaultBackend) rewrap(ctx context.Context, ks *keyset) (from, to int, err error) {
+	ctx, stop := v.bound(ctx)
+	defer stop()
+	if from, err = transitVersion(v.wrapped); err != nil {
+		return 0, 0, err
+	}
+	if to, err = v.transit.version(ctx); err != nil || to <= from {
+		return from, from, err
+	}
+	if err = v.save(ctx, ks); err != nil {
+		return from, from, err
+	}
+	to, err = transitVersion(v.wrapped)
+	return from, to, err
+}
+
+// close ends every call and the watcher, and waits for it. The token is left
+// to expire: other proxies may be using the same one.
 func (v *vaultBackend) close() {
-	v.cancel()
-	<-v.done
+	v.end()
+	if v.done != nil {
+		<-v.done
+	}
 	v.transport.CloseIdleConnections()
 	v.client.ClearToken()
 }

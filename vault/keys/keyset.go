@@ -20,7 +20,7 @@ const (
 // keyset is the document that is wrapped and kept. A keyset in use is never
 // changed: a change works on a clone.
 type keyset struct {
-	Format   string `json:"format"`
+	FileType string `json:"format"`
 	Version  int    `json:"version"`
 	ID       string `json:"id"`
 	Revision uint64 `json:"revision"`
@@ -41,7 +41,7 @@ type key struct {
 
 // newKeyset has the first generation of every use.
 func newKeyset(now time.Time) *keyset {
-	ks := &keyset{Format: keysetFormat, Version: keysetVersion, ID: letters.Random(idLetters), Revision: 1}
+	ks := &keyset{FileType: keysetFormat, Version: keysetVersion, ID: letters.Random(idLetters), Revision: 1}
 	for _, u := range uses {
 		ks.add(u.use, 1, now, now)
 	}
@@ -193,7 +193,7 @@ func parseKeyset(b []byte) (*keyset, error) {
 }
 
 func (ks *keyset) check() error {
-	if ks.Format != keysetFormat || ks.Version != keysetVersion {
+	if ks.FileType != keysetFormat || ks.Version != keysetVersion {
 		return fmt.Errorf("%w: not a %s of version %d", ErrMalformed, keysetFormat, keysetVersion)
 	}
 	if len(ks.ID) != idLetters || !letters.Valid([]byte(ks.ID)) || ks.Revision == 0 {

@@ -2,9 +2,6 @@ package keys
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,9 +25,10 @@ type backend interface {
 	close()
 }
 
-// Ring is the keyring in memory. It is safe for concurrent use. After Close,
-// every method but Close and Status panics: whoever owns the ring closes it
-// when nobody uses it any more.
+// Ring is the keyring in memory. It is safe for concurrent use. Whoever owns it
+// closes it when nobody uses it any more: after Close every method that returns
+// an error returns ErrClosed, List is empty, and Seal, SealToken, PAN and MAC
+// panic, which have no other way to say that there are no keys.
 type Ring struct {
 	live    atomic.Pointer[material]
 	macs    *macs
@@ -119,10 +117,14 @@ func (r *Ring) Seal(dst, plaintext, ad []byte) []byte {
 // must not overlap sealed. The errors are ErrForged and ErrGeneration; dst is
 // then returned as it was.
 func (r *Ring) Open(dst, sealed, ad []byte) ([]byte, error) {
+	m := r.live.Load()
+	if m == nil {
+		return dst, ErrClosed
+	}
 	if len(sealed) < headSize || sealed[0] != algXAES {
 		return dst, ErrForged
 	}
-	return r.material().store.open(dst, sealed, ad)
+	return m.store.open(dst, sealed, ad)
 }
 
 // SealToken is Seal under the keys of sealed tokens. Deterministic sealing
@@ -138,10 +140,13 @@ func (r *Ring) SealToken(dst, plaintext, ad []byte, deterministic bool) []byte {
 
 // OpenToken is Open for SealToken, of both kinds.
 func (r *Ring) OpenToken(dst, sealed, ad []byte) ([]byte, error) {
+	m := r.live.Load()
+	if m == nil {
+		return dst, ErrClosed
+	}
 	if len(sealed) < headSize {
 		return dst, ErrForged
 	}
-	m := r.material()
 	switch sealed[0] {
 	case algXAES:
 		return m.sealed.open(dst, sealed, ad)
@@ -163,105 +168,9 @@ func (r *Ring) MAC(dst []byte, purpose string, parts ...[]byte) []byte {
 	return r.macs.append(dst, purpose, parts...)
 }
 
-// List describes every generation, by use and number. The parts are the
-// caller's.
-func (r *Ring) List() []Info { return r.material().info(r.now()) }
-
-// Rotate makes the next generation of a use. In Vault it starts to make only
-// after every other proxy has had the time to read it; the Info says when. The
-// errors are ErrSlots, ErrState, ErrConflict and those of the backend.
-func (r *Ring) Rotate(ctx context.Context, use Use) (Info, error) {
-	var generation int
-	err := r.change(ctx, func(ks *keyset, now time.Time) (err error) {
-		generation, err = ks.rotate(use, now, now.Add(r.backend.settle()))
-		return err
-	})
-	if err != nil {
-		return Info{}, fmt.Errorf("rotate %s: %w", use, err)
-	}
-	list := r.List()
-	i := slices.IndexFunc(list, func(i Info) bool { return i.Use == use && i.Generation == generation })
-	if i < 0 {
-		return Info{}, fmt.Errorf("rotate %s: %w", use, ErrConflict)
-	}
-	return list[i], nil
-}
-
-// Retire makes sure that a generation, which must not be the current one,
-// never makes again. It goes on opening.
-func (r *Ring) Retire(ctx context.Context, use Use, generation int) error {
-	return r.change(ctx, func(ks *keyset, now time.Time) error {
-		return ks.setState(use, generation, Retired, now)
-	})
-}
-
-// Destroy removes the key of a generation, which must not be the current one.
-// Nothing that it made opens ever again.
-func (r *Ring) Destroy(ctx context.Context, use Use, generation int) error {
-	return r.change(ctx, func(ks *keyset, now time.Time) error {
-		return ks.setState(use, generation, Destroyed, now)
-	})
-}
-
-// change keeps a changed keyset and then installs it. What could not be kept
-// is not used.
-func (r *Ring) change(ctx context.Context, edit func(ks *keyset, now time.Time) error) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	// Whoever changed it last may have been another process.
-	if err := r.reload(ctx); err != nil {
-		return err
-	}
-	next := r.material().doc.clone()
-	if err := edit(next, r.now()); err != nil {
-		next.zero()
-		return err
-	}
-	next.Revision++
-	if err := r.backend.save(ctx, next); err != nil {
-		next.zero()
-		if errors.Is(err, ErrConflict) {
-			err = errors.Join(err, r.reload(ctx))
-		}
-		return err
-	}
-	return r.install(next)
-}
-
-// Refresh reads the keyset again and installs it where it has changed. A ring
-// on Vault does so by itself.
-func (r *Ring) Refresh(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return nil
-	}
-	return r.reload(ctx)
-}
-
-// reload is Refresh; r.mu is held. A keyset of another id, or one older than
-// ours, is not taken: it is a restored backup or somebody's mistake, and ours
-// has keys that are in use.
-func (r *Ring) reload(ctx context.Context) error {
-	live := r.material().doc
-	ks, err := r.backend.load(ctx, live)
-	if err != nil || ks == nil {
-		return err
-	}
-	switch {
-	case ks.ID != r.id:
-		err = fmt.Errorf("%w: the keyset kept is another one (%s, ours is %s)", ErrConflict, ks.ID, r.id)
-	case ks.Revision < live.Revision:
-		err = fmt.Errorf("%w: the keyset kept has revision %d, ours has %d", ErrConflict, ks.Revision, live.Revision)
-	case ks.Revision > live.Revision:
-		return r.install(ks)
-	}
-	ks.zero()
-	return err
-}
-
-// Close ends what the ring does in the background, waits for it, and zeroes the
-// keys. It may be called more than once.
+// Close ends what the ring does in the background and every call of Vault that
+// is under way, and zeroes the keys. It waits for no answer of the network. It
+// may be called more than once.
 func (r *Ring) Close() {
 	r.closing.Do(func() {
 		r.backend.close() // before the lock: its goroutine may be waiting for it

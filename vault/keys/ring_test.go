@@ -178,8 +178,21 @@ func TestClose(t *testing.T) {
 	if !bytes.Equal(material, make([]byte, len(material))) {
 		t.Error("the key bytes are still there")
 	}
-	if err := r.Refresh(t.Context()); err != nil {
-		t.Error(err)
+	sealed := []byte{algXAES, 1}
+	_, open := r.Open(nil, sealed, nil)
+	_, openToken := r.OpenToken(nil, sealed, nil)
+	_, rotate := r.Rotate(t.Context(), UseStore)
+	_, rotateAfter := r.RotateAfter(t.Context(), map[Use]int{UseStore: 1})
+	for name, err := range map[string]error{
+		"Open": open, "OpenToken": openToken, "Rotate": rotate, "RotateAfter": rotateAfter,
+		"Refresh": r.Refresh(t.Context()), "Retire": r.Retire(t.Context(), UseStore, 1), "Destroy": r.Destroy(t.Context(), UseStore, 1),
+	} {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("%s after Close: %v", name, err)
+		}
+	}
+	if list := r.List(); list != nil {
+		t.Errorf("List after Close: %v", list)
 	}
 	if s := r.Status(t.Context()); s.Revision != 0 {
 		t.Errorf("%+v", s)

@@ -12,9 +12,10 @@ type Status struct {
 	Reachable bool   // the last look at where the keyset is kept went well
 	Sealed    bool   // Vault answered that it is sealed
 	// LastError is one word of what went wrong last, empty while all is well:
-	// unreachable, sealed, denied, missing, conflict or malformed.
+	// unreachable, sealed, denied, missing, conflict, malformed or refused.
 	LastError    string
 	CheckedAt    time.Time // of the last look; zero for what is never looked at
+	RefreshedAt  time.Time // of the last look that went well; zero as above
 	TokenExpires time.Time // of the Vault token; zero where it does not expire
 	Revision     uint64    // of the keyset in use; zero once the ring is closed
 }
