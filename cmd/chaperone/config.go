@@ -71,9 +71,16 @@ type localKeysConfig struct{ passphraseFile, keyFile string }
 type vaultConfig struct {
 	address, transitKey, kvPath, namespace, caFile string
 
-	// Either tokenFile, or both of AppRole's.
-	tokenFile, roleIDFile, secretIDFile string
+	// Exactly one of these. Mounts are empty for Vault's own names.
+	tokenFile  string
+	appRole    *appRoleConfig
+	kubernetes *kubernetesConfig
 }
+
+type appRoleConfig struct{ roleIDFile, secretIDFile, mount string }
+
+// kubernetesConfig names a role; jwtFile is empty for the service account's.
+type kubernetesConfig struct{ role, jwtFile, mount string }
 
 type limitsConfig struct {
 	body            int // bytes

@@ -164,7 +164,7 @@ func (r configReader) vault(n yamlfile.Node) *vaultConfig {
 	if ca := m.Get("ca_file"); ca.Present() {
 		v.caFile = r.path(ca)
 	}
-	if auth := m.Require("auth", "write token_file, or approle with role_id_file and secret_id_file"); auth.Present() {
+	if auth := m.Require("auth", "write token_file, approle with role_id_file and secret_id_file, or kubernetes with role"); auth.Present() {
 		r.vaultAuth(auth, v)
 	}
 	m.Done(yamlfile.Hint{Key: "token", Text: "write auth: {token_file: …}, and put the token into that file"})
@@ -177,21 +177,36 @@ func (r configReader) name(n yamlfile.Node) string {
 	return strings.Trim(text, "/")
 }
 
+// vaultAuth reads how the proxy logs in.
 func (r configReader) vaultAuth(n yamlfile.Node, v *vaultConfig) {
 	m := n.Map()
-	token, approle, kubernetes := m.Get("token_file"), m.Get("approle"), m.Get("kubernetes")
-	if token.Present() {
+	given := 0
+	if token := m.Get("token_file"); token.Written() {
+		given++
 		v.tokenFile = r.path(token)
 	}
-	if approle.Present() {
-		am := approle.Map()
-		v.roleIDFile = r.path(am.Require("role_id_file", "name the file that holds the role id"))
-		v.secretIDFile = r.path(am.Require("secret_id_file", "name the file that holds the secret id"))
+	if a := m.Get("approle"); a.Written() {
+		given++
+		am := a.Map()
+		v.appRole = &appRoleConfig{
+			roleIDFile:   r.path(am.Require("role_id_file", "name the file that holds the role id")),
+			secretIDFile: r.path(am.Require("secret_id_file", "name the file that holds the secret id")),
+			mount:        r.name(am.Get("mount")),
+		}
 		am.Done()
 	}
-	notYet(kubernetes, "Kubernetes logins", "use approle, or token_file")
-	if token.Written() == approle.Written() && !kubernetes.Written() && m.Present() {
-		n.Fail("vault_auth", "auth needs exactly one of token_file and approle", "keep one of the two")
+	if k := m.Get("kubernetes"); k.Written() {
+		given++
+		km := k.Map()
+		v.kubernetes = &kubernetesConfig{
+			role:    r.name(km.Require("role", "write the name of the role in Vault")),
+			jwtFile: r.path(km.Get("jwt_file")),
+			mount:   r.name(km.Get("mount")),
+		}
+		km.Done()
 	}
-	m.Done()
+	if given != 1 && m.Present() {
+		n.Fail("vault_auth", "auth needs exactly one of token_file, approle and kubernetes", "keep one of them")
+	}
+	m.Done(yamlfile.Hint{Key: "token", Text: "write token_file, and put the token into that file"})
 }

@@ -44,7 +44,7 @@ keys:
     kv_path: /secret/chaperone
     namespace: clinic
     ca_file: ca.pem
-    auth: {approle: {role_id_file: role, secret_id_file: secret}}
+    auth: {approle: {role_id_file: role, secret_id_file: secret, mount: machines}}
 limits: {body: 64KiB, depth: 16, read_timeout: 1s, upstream_timeout: 2s, drain_timeout: 3s}
 log: {level: debug, format: json}
 `))
@@ -62,9 +62,11 @@ log: {level: debug, format: json}
 		t.Errorf("redis %+v", r)
 	}
 	want := vaultConfig{address: "https://vault:8200", transitKey: "chaperone", kvPath: "secret/chaperone", namespace: "clinic",
-		caFile: "conf/ca.pem", roleIDFile: "conf/role", secretIDFile: "conf/secret"}
-	if *cfg.keys.vault != want {
-		t.Errorf("vault %+v, want %+v", *cfg.keys.vault, want)
+		caFile: "conf/ca.pem"}
+	got := *cfg.keys.vault
+	role := *got.appRole
+	if got.appRole = nil; got != want || role != (appRoleConfig{"conf/role", "conf/secret", "machines"}) {
+		t.Errorf("vault %+v with %+v", got, role)
 	}
 	if cfg.log != (logConfig{"debug", true}) {
 		t.Errorf("log %+v", cfg.log)
@@ -137,7 +139,7 @@ func FuzzConfig(f *testing.F) {
 		if r := cfg.state.redis; r != nil && len(r.addresses) == 0 {
 			t.Error("a Redis without an address")
 		}
-		if v := cfg.keys.vault; v != nil && (v.address == "" || v.transitKey == "" || (v.tokenFile == "") == (v.roleIDFile == "")) {
+		if v := cfg.keys.vault; v != nil && (v.address == "" || v.transitKey == "" || (v.tokenFile == "" && v.appRole == nil && v.kubernetes == nil)) {
 			t.Error("a Vault that cannot be reached")
 		}
 	})

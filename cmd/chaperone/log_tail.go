@@ -162,6 +162,8 @@ func details(e *audit.Entry) []string {
 	add("at", string(e.Pattern))
 	number("repeats", e.Repeats)
 	add("build", string(e.Build))
+	add("target", string(e.Target))
+	add("why", string(e.Why))
 	for _, l := range e.Legs {
 		state := l.State.String()
 		if l.Status > 0 {

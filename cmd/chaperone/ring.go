@@ -72,8 +72,11 @@ func (c *config) tryRing(ctx context.Context, allowCreate bool, log *slog.Logger
 		Address: v.address, TransitKey: v.transitKey, KVPath: v.kvPath, Namespace: v.namespace,
 		CAFile: v.caFile, TokenFile: v.tokenFile, AllowCreate: allowCreate, Logger: log,
 	}
-	if v.roleIDFile != "" {
-		o.AppRole = &keys.AppRole{RoleIDFile: v.roleIDFile, SecretIDFile: v.secretIDFile}
+	if a := v.appRole; a != nil {
+		o.AppRole = &keys.AppRole{RoleIDFile: a.roleIDFile, SecretIDFile: a.secretIDFile, Mount: a.mount}
+	}
+	if k := v.kubernetes; k != nil {
+		o.Kubernetes = &keys.Kubernetes{Role: k.role, JWTFile: k.jwtFile, Mount: k.mount}
 	}
 	return keys.OpenVault(ctx, o)
 }
