@@ -42,6 +42,8 @@ func (e *Entry) Append(dst []byte) []byte {
 	w.number("waited_us", int64(e.Waited))
 	w.number("repeats", int64(e.Repeats))
 	w.name("build", e.Build)
+	w.name("target", e.Target)
+	w.name("why", e.Why)
 	w.legs(e.Legs)
 	w.decisions(e.Decisions)
 	return append(w.b, '}')

@@ -57,6 +57,8 @@ type Entry struct {
 	Waited   Micros      `json:"waited_us"`      // of that, for the upstream
 	Repeats  int         `json:"repeats"`        // further events like this one that are not recorded
 	Build    Name        `json:"build"`          // start: the version of the program
+	Target   Name        `json:"target"`         // admin: what was done something to, as in "pan generation 2"
+	Why      Name        `json:"why"`            // admin: the reason that the operator gave, checked for card numbers
 	Legs     []Leg       `json:"legs,omitempty"` // nil, never empty, where there are none
 
 	Decisions []Decision `json:"decisions,omitempty"` // nil, never empty, where there are none

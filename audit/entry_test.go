@@ -60,7 +60,11 @@ func samples() map[string]Entry {
 		},
 		"doubt":    {Version: 1, Time: instant(3), Kind: KindDoubt, Chain: "node-abcd", Key: "zyxwvuts", Attempt: 1, Result: ResultUnknown, Reason: reason.PrimaryTimeout},
 		"log_read": {Version: 1, Time: instant(4), Kind: KindLogRead, Action: ActionLogTail, Chain: "node-abcd", Caller: "local:1000", Result: ResultOK},
-		"escapes":  {Version: 1, Time: instant(5), Kind: KindAdmin, Chain: "node-abcd", Pattern: "a\"b\\c\n\x7f\u2028é.#.<&>", Rule: "labels.größe"},
+		"admin": {
+			Version: 1, Time: instant(6), Kind: KindAdmin, Action: ActionKeysRotate, Chain: "node-abcd", Caller: "local:1000", Result: ResultOK,
+			Target: "pan generation 2", Why: "yearly rotation",
+		},
+		"escapes": {Version: 1, Time: instant(5), Kind: KindAdmin, Chain: "node-abcd", Pattern: "a\"b\\c\n\x7f\u2028é.#.<&>", Rule: "labels.größe"},
 	}
 }
 
@@ -127,6 +131,7 @@ func randomEntry(r *rand.Rand) Entry {
 		Result: Result(r.IntN(len(resultNames.of))), Reason: reason.Code(letters(9)),
 		Rule: text(), Pattern: text(), Status: r.IntN(600), Upstream: r.IntN(600),
 		Took: Micros(r.Int64N(1 << 40)), Waited: Micros(r.Int64N(1 << 40)), Repeats: r.IntN(3), Build: text(),
+		Target: text(), Why: text(),
 	}
 	if r.IntN(2) == 0 {
 		var b [4]byte
@@ -178,7 +183,7 @@ func TestEntryHoldsNoCard(t *testing.T) {
 			n := Name(card)
 			e := Entry{
 				Time: instant(0), Kind: KindRefusal, Chain: ID(card), Request: ID(card), Caller: n, Route: n, Plan: ID(card), Purpose: n,
-				Subject: ID(card), Key: ID(card), Reason: reason.Code(card), Rule: n, Pattern: n, Build: n,
+				Subject: ID(card), Key: ID(card), Reason: reason.Code(card), Rule: n, Pattern: n, Build: n, Target: n, Why: n,
 				Legs:      []Leg{{Name: n, To: n}},
 				Decisions: []Decision{{Rule: n, Pattern: n, Label: n, Class: n, Form: n, To: n}},
 			}
@@ -186,7 +191,7 @@ func TestEntryHoldsNoCard(t *testing.T) {
 			if bytes.Contains(text, []byte("1111")) {
 				t.Errorf("a card number is in %s", text)
 			}
-			if got, want := bytes.Count(text, []byte(`"!"`)), 20; got != want {
+			if got, want := bytes.Count(text, []byte(`"!"`)), 22; got != want {
 				t.Errorf("%d texts redacted, want %d: %s", got, want, text)
 			}
 			if _, err := Parse(text); err != nil {

@@ -104,10 +104,17 @@ const (
 	ActionOutboxList
 	ActionOutboxDoubts
 	ActionStatus
+	ActionKeysInit
+	ActionKeysList
+	ActionKeysRotate
+	ActionKeysRetire
+	ActionKeysDestroy
+	ActionKeysMigrate
 )
 
 var actionNames = names[Action]{what: "action", of: []string{
 	"", "log_tail", "log_follow", "log_verify", "outbox_list", "outbox_doubts", "status",
+	"keys_init", "keys_list", "keys_rotate", "keys_retire", "keys_destroy", "keys_migrate",
 }}
 
 // String returns the name that the entry bears, "" for ActionNone.
