@@ -34,7 +34,7 @@
 // beginning of one; 12 to 14 digits right after a plus sign that begin with 4,
 // 5 or 6 (an international phone number); 12 or 13 undivided digits with a
 // valid GTIN check digit (the barcode of a retail product; cards of these
-// lengths are no longer issued); and tokens of format "pan", which begin with
+// lengths are no longer issued), but for Visa's thirteen; and tokens of format "pan", which begin with
 // 1, 7 or 8 and never satisfy Luhn.
 package detect
 

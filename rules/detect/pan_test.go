@@ -71,6 +71,7 @@ func TestFindPANs(t *testing.T) {
 		{"phones in lines", "020 7946 0958\n020 7946 0959\n5123 4567 8901", ""},
 		{"a German mobile phone, valid by Luhn", "+4915123456783", ""},
 		{"a barcode, valid by Luhn", "5901234123457", ""},
+		{"thirteen digits of Visa, also valid as a barcode", "4006381334013", "4006381334013"},
 		{"a decimal", "41.11111111111111", ""},
 		{"an IP address", "192.168.100.100 192.168.100.101", ""},
 		{"units of a drug", "4 4 4 4 4 6 6 6 8 8 8 10 12 4 4 4 4 5 5 5 5", ""},
