@@ -46,7 +46,7 @@ test-tools:
 	@.ci/test-tools
 
 vault-server:
-	@$(GO) run ./vault/keys/vaulttest/buildserver
+	@$(GO) run ./vault/keys/vaulttest/buildserver >/dev/null
 
 $(TOOLS)/staticcheck:
 	@mkdir -p $(TOOLS)
