@@ -30,6 +30,7 @@ func (s *Server) openAdmin() error {
 		Status: s.status,
 		Record: admin.RecorderFunc(s.record),
 		Logger: s.logger,
+		Ring:   s.ring,
 	})
 	return err
 }
@@ -86,8 +87,7 @@ func (s *Server) state(ctx context.Context) admin.State {
 	}
 	check, err := s.driver.Check(ctx)
 	st.StoreKind, st.StoreSafe, st.Replicas = check.Kind, err == nil, check.Replicas
-	ring := s.ring.Status(ctx)
-	st.KeyringKind, st.VaultUp, st.VaultSealed = ring.Kind, ring.Reachable, ring.Sealed
+	st.SetKeyring(s.ring.Status(ctx), s.ring.List())
 	now := s.clock()
 	st.Queues = s.queues(ctx, now)
 	st.Doubts, st.OldestDoubt = s.countDoubts(ctx, now)

@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"chaperone/proxy/admin/control"
+	"chaperone/vault/keys"
 )
 
-// ControlOptions of the control socket. All fields are required.
+// ControlOptions of the control socket. All fields but Ring are required.
 type ControlOptions struct {
 	DataDir string // an existing folder
 	Log     LogReader
@@ -23,6 +24,7 @@ type ControlOptions struct {
 	Status  func(ctx context.Context) control.Status
 	Record  Recorder // of who reads the log or the outbox
 	Logger  *slog.Logger
+	Ring    *keys.Ring // nil: the keyring is not served
 }
 
 // Control is the control socket of a running proxy.

@@ -20,6 +20,10 @@ func (c *Control) handler() http.Handler {
 	mux.HandleFunc("GET "+control.PathLogVerify, c.logVerify)
 	mux.HandleFunc("GET "+control.PathOutbox, c.outbox)
 	mux.HandleFunc("GET "+control.PathDoubts, c.doubts)
+	mux.HandleFunc("GET "+control.PathKeys, c.keys)
+	mux.HandleFunc("POST "+control.PathKeysRotate, c.keysRotate)
+	mux.HandleFunc("POST "+control.PathKeysRetire, c.keysRetire)
+	mux.HandleFunc("POST "+control.PathKeysNote, c.keysNote)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusNotFound, "no such path: the proxy and the command line are of different versions")
 	})

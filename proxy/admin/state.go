@@ -26,9 +26,17 @@ type State struct {
 	CheckpointSeq  uint64    // of the last signed checkpoint
 	CheckpointTime time.Time // zero: there is none yet
 
-	KeyringKind string // local or vault
-	VaultUp     bool   // meaningful where KeyringKind is vault
-	VaultSealed bool
+	KeyringKind     string // local or vault
+	KeyringRevision uint64
+	Keys            []KeyState // the generations that make, one for each use
+
+	// Meaningful where KeyringKind is vault.
+	VaultUp           bool
+	VaultSealed       bool
+	VaultDenied       bool
+	VaultKeysetLost   bool      // it was there, and is not, or is another one
+	VaultRefreshed    time.Time // when the keyset was read last
+	VaultTokenExpires time.Time // zero: it does not
 
 	Queues      []QueueState // one for each destination with queued legs
 	Doubts      int          // sales in doubt
@@ -97,6 +105,13 @@ var (
 	descKeyring        = desc("keyring_info", "What wraps the keyring; always 1.", "kind")
 	descVaultUp        = desc("vault_up", "Whether Vault answers.")
 	descVaultSealed    = desc("vault_sealed", "Whether Vault is sealed.")
+	descVaultDenied    = desc("vault_denied", "Whether Vault refuses the login, or its policy what the keyring needs.")
+	descVaultLost      = desc("vault_keyset_lost", "Whether the keyset in Vault is gone, unreadable or another one. The keys in memory go on working; a restart would not.")
+	descVaultRefreshed = desc("vault_refresh_timestamp_seconds", "When the keyset in Vault was last read without a fault.")
+	descVaultToken     = desc("vault_token_ttl_seconds", "For how long the Vault token is still good; absent where it does not expire.")
+	descKeyRevision    = desc("keyring_revision", "Revision of the keyset in use: the same on every proxy, but for seconds after a change.")
+	descKeyGeneration  = desc("key_generation", "The generation that makes, by use of the key.", "use")
+	descKeyAge         = desc("key_age_seconds", "For how long the generation that makes has been making, by use of the key.", "use")
 	descDepth          = desc("queue_depth", "Legs that wait to be delivered.", "destination")
 	descOldest         = desc("queue_oldest_age_seconds", "Age of the leg that waits longest.", "destination")
 	descDead           = desc("dead_letters", "Legs that were given up and wait for an operator.", "destination")
@@ -110,6 +125,7 @@ func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descReady, descDraining, descStoreUp, descStoreInfo, descStoreSafe, descReplicas, descPending, descJournal,
 		descLogSeq, descCheckpointSeq, descCheckpointTime, descKeyring, descVaultUp, descVaultSealed,
+		descVaultDenied, descVaultLost, descVaultRefreshed, descVaultToken, descKeyRevision, descKeyGeneration, descKeyAge,
 		descDepth, descOldest, descDead, descParked, descDoubts, descOldestDoubt,
 	} {
 		ch <- d
@@ -138,11 +154,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	if !s.CheckpointTime.IsZero() {
 		gauge(descCheckpointTime, float64(s.CheckpointTime.UnixMilli())/1e3)
 	}
-	gauge(descKeyring, 1, oneOf(s.KeyringKind, "local", "vault"))
-	if s.KeyringKind == "vault" {
-		gauge(descVaultUp, truth(s.VaultUp))
-		gauge(descVaultSealed, truth(s.VaultSealed))
-	}
+	s.collectKeys(gauge)
 	gauge(descDoubts, float64(s.Doubts))
 	gauge(descOldestDoubt, s.OldestDoubt.Seconds())
 	for name, q := range queues(s.Queues, destinations) {

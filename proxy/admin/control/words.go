@@ -19,7 +19,7 @@ const SocketName = "chaperone.sock"
 // SocketPath returns the path of the control socket of a data folder.
 func SocketPath(dataDir string) string { return filepath.Join(dataDir, SocketName) }
 
-// The paths of the API. All are GET.
+// The paths of the API. All are GET; those of the keyring are below.
 const (
 	PathStatus    = "/v1/status"
 	PathLogTail   = "/v1/log/tail"   // ?n=INT&follow=BOOL → stream of LogLine
