@@ -42,7 +42,15 @@ const (
 	// now + lease) and gives it back (Score = the next try). A repeat after a
 	// lost reply reports false: the lease is then nobody's, and runs out.
 	QueueMove
+	// Incr adds Score to the counter in the register Key, which begins at 0,
+	// and gives Count, what it is now. TTL > 0 limits the life of a counter
+	// that begins. It is for limits: a repeat after a lost reply counts twice,
+	// which is the strict side. A Get of it reads decimal digits.
+	Incr
 )
+
+// register tells the kinds that work on a register from those on a queue.
+func (k Kind) register() bool { return k < QueueAdd || k == Incr }
 
 // Queue names an index.
 type Queue uint8
@@ -80,14 +88,15 @@ type Command struct {
 	Key    string        // of the register kinds
 	Member string        // of the queue kinds: see Member.String and DoubtMember
 	Value  []byte        // of SetOnce and Set
-	TTL    time.Duration // of SetOnce, Set, Expire; at least one millisecond, or 0 where that is allowed
-	Score  int64         // of the queue kinds; 0 <= Score <= Waiting
+	TTL    time.Duration // of SetOnce, Set, Expire, Incr; at least one millisecond, or 0 where that is allowed
+	Score  int64         // of the queue kinds, and what Incr adds; 0 <= Score <= Waiting
 	From   int64         // of QueueMove
 
 	// Results, valid once the command was acknowledged.
 	Won   bool
 	Found bool
 	Prior []byte
+	Count int64 // of Incr
 	// Err is why the store refused this very command for good (a key that
 	// holds another type, say). Commit returns it as well. It never holds a
 	// value.
@@ -113,19 +122,22 @@ const (
 func (c *Command) reset() {
 	c.Err = nil
 	if c.placed == unplaced {
-		c.Won, c.Found, c.Prior = false, false, nil
+		c.Won, c.Found, c.Prior, c.Count = false, false, nil, 0
 	}
 }
 
 // valid reports what is wrong with a command before it is sent.
 func (c *Command) valid() error {
 	switch c.Kind {
-	case SetOnce, Set, Get, Delete, Expire, Persist:
+	case SetOnce, Set, Get, Delete, Expire, Persist, Incr:
 		if c.Key == "" {
 			return errNoKey
 		}
 		if c.TTL < 0 || c.TTL%time.Millisecond != 0 || (c.Kind == Expire && c.TTL == 0) {
 			return errTTL
+		}
+		if c.Kind == Incr && (c.Score < 0 || c.Score > Waiting) {
+			return errScore
 		}
 	case QueueAdd, QueueRemove, QueueMove:
 		if c.Queue < Due || c.Queue > ChainList || c.Member == "" {

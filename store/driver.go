@@ -67,6 +67,13 @@ type Driver interface {
 	// be seen twice. Cursors are as in QueueList.
 	ScanClaims(ctx context.Context, cursor string, max int) (refs []Ref, next string, err error)
 
+	// ScanKeys reads a page of the registers whose keys begin with prefix, in
+	// no order; one may be seen twice. Cursors are as in QueueList.
+	ScanKeys(ctx context.Context, prefix, cursor string, max int) (keys []string, next string, err error)
+	// Scrub makes sure that the store's files hold nothing of what was deleted
+	// before the call. It may take as long as writing all data once.
+	Scrub(ctx context.Context) (Scrubbed, error)
+
 	// Check asks whether the store can be reached and is set up as the
 	// contract needs it. Its error is a *SetupError where something must be
 	// set differently, or wraps ErrUnavailable.
@@ -111,6 +118,13 @@ type Item struct {
 type QueueStats struct {
 	Len    int64 // members, those that wait behind others of their group included
 	Oldest int64 // the lowest score in Unix milliseconds; 0 when empty
+}
+
+// Scrubbed says what Scrub did.
+type Scrubbed struct {
+	Pages    int // embedded file: free pages that were overwritten
+	Nodes    int // Redis: masters that rewrote their append-only file and snapshot
+	Replicas int // Redis: connected replicas, which have files of their own
 }
 
 // Status is what a store says about itself.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,6 +55,9 @@ type fileDriver struct {
 	now    func() time.Time
 	sync   bool
 	closed atomic.Bool
+	// scrubbing keeps readers away while pages are overwritten that an old
+	// snapshot may still show.
+	scrubbing sync.RWMutex
 }
 
 // OpenFile opens the embedded store in the file at path, which is made with
@@ -146,6 +150,8 @@ func (d *fileDriver) Apply(ctx context.Context, cmds []Command) error {
 			return d.done(d.db.Update(func(tx *bolt.Tx) error { return newFileTx(tx, d.now()).apply(cmds) }))
 		}
 	}
+	d.scrubbing.RLock()
+	defer d.scrubbing.RUnlock()
 	return d.done(d.db.View(func(tx *bolt.Tx) error { return newFileTx(tx, d.now()).apply(cmds) }))
 }
 
@@ -178,6 +184,8 @@ func (d *fileDriver) view(ctx context.Context, read func(w *fileTx) error) error
 	if err := d.ready(ctx); err != nil {
 		return err
 	}
+	d.scrubbing.RLock()
+	defer d.scrubbing.RUnlock()
 	return d.done(d.db.View(func(tx *bolt.Tx) error { return read(newFileTx(tx, d.now())) }))
 }
 

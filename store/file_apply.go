@@ -3,6 +3,8 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"strconv"
+	"time"
 )
 
 // apply does commands within the transaction.
@@ -15,7 +17,7 @@ func (w *fileTx) apply(cmds []Command) error {
 		case c.placed == placedLost:
 		case c.placed == placedOurs:
 			err = w.settlePlaced(c)
-		case c.Kind < QueueAdd:
+		case c.Kind.register():
 			err = w.register(c)
 		default:
 			err = w.queue(c)
@@ -56,8 +58,29 @@ func (w *fileTx) register(c *Command) error {
 		if c.Found = found; found {
 			return w.write(c.Key, prior, 0)
 		}
+	case Incr:
+		return w.incr(c)
 	}
 	return nil
+}
+
+// incr adds to a counter, which keeps the end that it began with.
+func (w *fileTx) incr(c *Command) error {
+	prior, end := w.read(c.Key)
+	ttl := c.TTL
+	if prior != nil {
+		n, err := strconv.ParseInt(string(prior), 10, 64)
+		if err != nil {
+			c.Err = errWrongType
+			return nil
+		}
+		c.Count = n
+		if ttl = 0; end != 0 {
+			ttl = time.Duration(int64(end)-w.now) * time.Millisecond
+		}
+	}
+	c.Count += c.Score
+	return w.write(c.Key, strconv.AppendInt(nil, c.Count, 10), ttl)
 }
 
 // settlePlaced gives a body that went ahead the life that was asked for.

@@ -208,3 +208,28 @@ func (d *fileDriver) ScanClaims(ctx context.Context, cursor string, max int) (re
 	})
 	return refs, next, err
 }
+
+// ScanKeys walks the registers that begin with a prefix, in order. The cursor
+// is what follows the prefix in the last key that was seen.
+func (d *fileDriver) ScanKeys(ctx context.Context, prefix, cursor string, max int) (keys []string, next string, err error) {
+	err = d.view(ctx, func(w *fileTx) error {
+		c := w.reg.Cursor()
+		seen := 0
+		for k, _ := c.Seek([]byte(prefix + cursor)); bytes.HasPrefix(k, []byte(prefix)); k, _ = c.Next() {
+			rest := string(k[len(prefix):])
+			if rest == cursor && cursor != "" {
+				continue
+			}
+			if seen++; seen > max {
+				return nil
+			}
+			next = rest
+			if v, _ := w.read(string(k)); v != nil {
+				keys = append(keys, string(k))
+			}
+		}
+		next = "" // the end was reached
+		return nil
+	})
+	return keys, next, err
+}

@@ -46,6 +46,19 @@ func isBodyKey(key string) bool {
 // spread over a Cluster.
 func TokenKey(scope, h string) string { return "t:" + scope + ":" + h }
 
+// VaultedKey names the register of a vaulted token: its sealed value. h is the
+// keyed hash of the token, in letters.
+func VaultedKey(scope, h string) string { return "v:" + scope + ":" + h }
+
+// FingerprintKey names the register that says which vaulted token a value has
+// already; f is the keyed hash of the value, in letters.
+func FingerprintKey(scope, f string) string { return "f:" + scope + ":" + f }
+
+// CounterKey names a counter of what a party did in a stretch of time.
+func CounterKey(what, party string, stretch int64) string {
+	return "n:" + what + ":" + party + ":" + strconv.FormatInt(stretch, 10)
+}
+
 // SubjectKey names the register of a subject's random id; h is letters.
 func SubjectKey(h string) string { return "s:" + h }
 

@@ -19,7 +19,7 @@ func judge(err error) (permanent, transient error) {
 	switch {
 	case err == nil || errors.Is(err, redis.Nil):
 		return nil, nil
-	case redis.HasErrorPrefix(err, "WRONGTYPE"):
+	case redis.HasErrorPrefix(err, "WRONGTYPE"), redis.HasErrorPrefix(err, "value is not an integer"):
 		return errWrongType, nil
 	case errors.Is(err, redis.ErrClosed):
 		return nil, ErrClosed

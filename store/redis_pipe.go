@@ -127,6 +127,11 @@ func (p *pipe) register(c *Command) {
 		p.add(redis.NewStringCmd(ctx, p.list("get", key)...), s)
 	case c.Kind == Delete:
 		p.add(redis.NewIntCmd(ctx, p.list("del", key)...), s)
+	case c.Kind == Incr:
+		p.add(redis.NewIntCmd(ctx, p.list("incrby", key, p.num(c.Score))...), s)
+		if ms > 0 {
+			p.add(redis.NewIntCmd(ctx, p.list("pexpire", key, p.num(ms), "nx")...), sink{})
+		}
 	}
 }
 

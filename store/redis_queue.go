@@ -169,6 +169,24 @@ func (d *redisDriver) Destinations(ctx context.Context) ([]string, error) {
 // a master's place among their addresses, and that master's own cursor; when
 // a failover changes them, claims may be missed: scan again then.
 func (d *redisDriver) ScanClaims(ctx context.Context, cursor string, max int) ([]Ref, string, error) {
+	keys, next, err := d.scan(ctx, "{r.*}:c.*", cursor, max)
+	refs := make([]Ref, 0, len(keys))
+	for _, k := range keys {
+		if ref, ok := parseClaimKey(k); ok {
+			refs = append(refs, ref)
+		}
+	}
+	return refs, next, err
+}
+
+// ScanKeys walks the keys as ScanClaims does.
+func (d *redisDriver) ScanKeys(ctx context.Context, prefix, cursor string, max int) ([]string, string, error) {
+	return d.scan(ctx, globEscaper.Replace(prefix)+"*", cursor, max)
+}
+
+var globEscaper = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`)
+
+func (d *redisDriver) scan(ctx context.Context, pattern, cursor string, max int) ([]string, string, error) {
 	at, err := parseScan(cursor)
 	if err != nil {
 		return nil, "", err
@@ -180,24 +198,18 @@ func (d *redisDriver) ScanClaims(ctx context.Context, cursor string, max int) ([
 	if at.master >= len(masters) {
 		return nil, "", errCursor
 	}
-	keys, next, err := masters[at.master].Scan(ctx, at.cursor, "{r.*}:c.*", int64(max)).Result()
+	keys, next, err := masters[at.master].Scan(ctx, at.cursor, pattern, int64(max)).Result()
 	if err != nil {
 		return nil, "", readErr(err)
-	}
-	refs := make([]Ref, 0, len(keys))
-	for _, k := range keys {
-		if ref, ok := parseClaimKey(k); ok {
-			refs = append(refs, ref)
-		}
 	}
 	at.cursor = next
 	if next == 0 {
 		at.master++
 	}
 	if at.master >= len(masters) {
-		return refs, "", nil
+		return keys, "", nil
 	}
-	return refs, at.String(), nil
+	return keys, at.String(), nil
 }
 
 type scanCursor struct {

@@ -62,7 +62,7 @@ func (d *redisDriver) execOnce(ctx context.Context, client redis.UniversalClient
 		for i := range group {
 			c := &group[i]
 			c.reset()
-			if c.Kind < QueueAdd {
+			if c.Kind.register() {
 				p.register(c)
 			} else {
 				p.queue(d, c)
@@ -131,6 +131,8 @@ func (c *Command) takeInt(n int64) {
 	case c.placed == placedOurs:
 	case c.Kind == QueueMove:
 		c.Won = n == 1
+	case c.Kind == Incr:
+		c.Count = n
 	default:
 		c.Found = n > 0
 	}

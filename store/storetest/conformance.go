@@ -36,6 +36,9 @@ func Conformance(t *testing.T, open func(t *testing.T) store.Driver) {
 		{"groups resent", testGroupsResent},
 		{"claims are found", testScan},
 		{"batch resent", testBatchResent},
+		{"counters", testCounter},
+		{"keys are found", testScanKeys},
+		{"scrub", testScrub},
 		{"concurrent use", testConcurrent},
 		{"closed", testClosed},
 	} {

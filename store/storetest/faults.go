@@ -267,3 +267,19 @@ func (f *Faults) Check(ctx context.Context) (store.Status, error) {
 	}
 	return f.Driver.Check(ctx)
 }
+
+// ScanKeys fails while the driver is down.
+func (f *Faults) ScanKeys(ctx context.Context, prefix, cursor string, max int) ([]string, string, error) {
+	if err := f.away(); err != nil {
+		return nil, "", err
+	}
+	return f.Driver.ScanKeys(ctx, prefix, cursor, max)
+}
+
+// Scrub fails while the driver is down.
+func (f *Faults) Scrub(ctx context.Context) (store.Scrubbed, error) {
+	if err := f.away(); err != nil {
+		return store.Scrubbed{}, err
+	}
+	return f.Driver.Scrub(ctx)
+}
