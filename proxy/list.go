@@ -2,11 +2,13 @@ package proxy
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"chaperone/audit"
 	"chaperone/proxy/admin/control"
 	"chaperone/store"
+	"chaperone/vault/keys"
 )
 
 // Outbox lists what waits, from the registers. It needs no running proxy, and
@@ -14,6 +16,12 @@ import (
 type Outbox struct {
 	s   *Server
 	own *outbox // what the process itself knows of tries; nil: nothing
+}
+
+// NewOutbox lists what waits in a store that no proxy has open, or beside one:
+// without what that one knows of its tries.
+func NewOutbox(d store.Driver, ring *keys.Ring) *Outbox {
+	return &Outbox{s: &Server{driver: d, ring: ring, logger: slog.New(slog.DiscardHandler), clock: time.Now}}
 }
 
 // listPage is how many members of a queue are read at once.

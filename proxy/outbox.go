@@ -13,7 +13,7 @@ import (
 // OutboxOptions bound the delivery of queued legs. Zero values mean the
 // defaults in parentheses.
 type OutboxOptions struct {
-	Workers     int           // deliveries at once per destination (8)
+	Workers     int           // deliveries at once per destination (16)
 	Poll        time.Duration // how often the store is asked without a reason (1s)
 	FirstDelay  time.Duration // the backoff's first bound (500ms)
 	LongestWait time.Duration // and its last (5m)
@@ -33,7 +33,7 @@ func (o OutboxOptions) withDefaults() OutboxOptions {
 			*t = d
 		}
 	}
-	number(&o.Workers, 8)
+	number(&o.Workers, 16)
 	number(&o.Tries, 100)
 	span(&o.Poll, time.Second)
 	span(&o.FirstDelay, 500*time.Millisecond)
@@ -163,9 +163,16 @@ func (b *outbox) serve(ctx context.Context, l *lane) {
 		case <-idle.C:
 		}
 		for ctx.Err() == nil {
-			leased := b.lease(ctx, l.dest)
+			// Only what can be sent at once is leased: a leg that waits here
+			// for a worker is one that no other proxy may send. A worker that
+			// ends rings the alarm.
+			free := b.o.Workers - len(slots)
+			if free == 0 {
+				break
+			}
+			leased := b.lease(ctx, l.dest, free)
 			for _, p := range leased {
-				slots <- struct{}{} // a worker ends within its timeouts
+				slots <- struct{}{}
 				workers.Add(1)
 				go func() {
 					defer workers.Done()
@@ -190,11 +197,11 @@ func (b *outbox) serve(ctx context.Context, l *lane) {
 
 // lease takes a few due legs, so that no other worker or proxy does while they
 // are being sent, and reads their registers in the same round trip.
-func (b *outbox) lease(ctx context.Context, dest string) []*parcel {
+func (b *outbox) lease(ctx context.Context, dest string, most int) []*parcel {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	now := b.s.clock().UnixMilli()
-	due, err := b.s.driver.DueBefore(ctx, dest, now, 2*b.o.Workers)
+	due, err := b.s.driver.DueBefore(ctx, dest, now, most)
 	if err != nil || len(due) == 0 {
 		return nil
 	}
@@ -236,8 +243,12 @@ func (b *outbox) leaseFor(dest string) time.Duration {
 			timeout = u.timeout
 		}
 	}
-	return 2*timeout + 10*time.Second
+	return timeout + leaseMargin
 }
+
+// leaseMargin is what a try may take besides its timeout: reading and writing
+// its registers.
+const leaseMargin = 5 * time.Second
 
 // delay is the backoff before the next try, with full jitter: many legs that
 // failed together do not come back together.

@@ -152,7 +152,19 @@ func TestDeadLetters(t *testing.T) {
 	if d := b.legs(control.Dead)[0]; d.Destination != "ehr" || d.Route != "checkout" || d.Name != "ehr" {
 		t.Errorf("%+v", d)
 	}
-	b.restart()
+	b.stop()
+	d := b.open()
+	listed := 0
+	err := NewOutbox(d, b.ring).Legs(t.Context(), "", func(l control.Leg) error {
+		if l.State == control.Dead && l.Destination == "ehr" {
+			listed++
+		}
+		return nil
+	})
+	if err != nil || listed != 1 || d.Close() != nil {
+		t.Errorf("without a proxy: %d, %v", listed, err)
+	}
+	b.start()
 	b.until("the queues are rebuilt", func() bool { return strings.Count(b.logs.String(), "the queues are rebuilt") == 2 })
 	if len(b.legs(control.Dead)) != 1 || len(b.legs(control.Due)) != 0 {
 		t.Errorf("after a restart: %+v", b.legs(""))
