@@ -37,7 +37,8 @@ func kindOf(status int, message string) error {
 		return ErrSealed
 	case status == http.StatusForbidden, status == http.StatusUnauthorized:
 		return ErrDenied
-	case has("invalid role or secret ID"), has("invalid role ID"), has("invalid secret id"):
+	case has("invalid role or secret ID"), has("invalid role ID"), has("invalid secret id"),
+		has("invalid role name"): // of Kubernetes
 		return ErrDenied
 	case status == http.StatusNotFound, has("encryption key not found"):
 		return ErrMissing

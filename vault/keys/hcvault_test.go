@@ -16,12 +16,17 @@ import (
 	"chaperone/vault/keys/vaulttest"
 )
 
-// leastPolicy is what a proxy needs of Vault, and no more.
-const leastPolicy = `
-path "transit/encrypt/chaperone" { capabilities = ["update"] }
-path "transit/decrypt/chaperone" { capabilities = ["update"] }
-path "secret/data/chaperone"     { capabilities = ["create", "read", "update"] }
-`
+// leastPolicy is the policy that admins are given, for what a proxy needs of
+// Vault and no more.
+var leastPolicy = policyFile("chaperone.hcl")
+
+func policyFile(name string) string {
+	b, err := os.ReadFile(filepath.Join("..", "..", "deploy", "vault", name))
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
 
 // vaultServer is a server as an admin sets it up.
 func vaultServer(t *testing.T) *vaulttest.Server {
@@ -38,7 +43,7 @@ func vaultOptions(t *testing.T, s *vaulttest.Server) VaultOptions {
 	t.Helper()
 	return VaultOptions{
 		Address: s.Addr, TransitKey: "chaperone", KVPath: "secret/chaperone", CAFile: s.CAFile,
-		TokenFile:   s.TokenFile(t, []string{"chaperone"}, map[string]any{"ttl": "1h"}),
+		TokenFile:   s.TokenFile(t, []string{"chaperone"}, map[string]any{"ttl": "1h", "no_default_policy": true}),
 		AllowCreate: true, RefreshEvery: tick, Timeout: 5 * time.Second,
 	}
 }
@@ -146,6 +151,8 @@ func TestVaultOptionsRefused(t *testing.T) {
 	for name, edit := range map[string]func(o *VaultOptions){
 		"no login":                func(o *VaultOptions) { o.TokenFile = "" },
 		"two logins":              func(o *VaultOptions) { o.AppRole = &AppRole{} },
+		"two other logins":        func(o *VaultOptions) { o.Kubernetes = &Kubernetes{Role: "x"} },
+		"Kubernetes, no role":     func(o *VaultOptions) { o.TokenFile, o.Kubernetes = "", &Kubernetes{} },
 		"no KV path":              func(o *VaultOptions) { o.KVPath = "" },
 		"KV path without a mount": func(o *VaultOptions) { o.KVPath = "chaperone" },
 		"KV mount only":           func(o *VaultOptions) { o.KVPath = "secret/" },

@@ -42,3 +42,10 @@ func (*xaesKeys) Format(s fmt.State, _ rune) { redact(s) }
 func (*sivKeys) Format(s fmt.State, _ rune)  { redact(s) }
 func (*wrapKey) Format(s fmt.State, _ rune)  { redact(s) }
 func (*session) Format(s fmt.State, _ rune)  { redact(s) }
+
+func (*memory) Format(s fmt.State, _ rune)       { redact(s) }
+func (*local) Format(s fmt.State, _ rune)        { redact(s) }
+func (*vaultBackend) Format(s fmt.State, _ rune) { redact(s) }
+
+func (keyset) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (key) LogValue() slog.Value    { return slog.StringValue(redacted) }
