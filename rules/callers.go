@@ -20,6 +20,7 @@ func (l *loader) readCallers(n yamlfile.Node) {
 		for i := range c.Sees {
 			c.Sees[i] = Drop
 		}
+		c.Limits = defaultCallerLimits
 		l.plan.Callers = []Caller{c}
 		return
 	}
@@ -44,9 +45,14 @@ func (l *loader) caller(e yamlfile.Entry, owners map[[32]byte]string) {
 	for _, n := range keys.OneOrMore() {
 		l.keyHash(n, &c, owners)
 	}
-	if routes := m.Require("routes", "list the routes that it may call, or write all"); routes.Written() {
+	l.callerTokens(m, &c)
+	routes := m.Get("routes")
+	if c.Tokens == 0 { // else it may have business on the admin listener alone
+		routes = m.Require("routes", "list the routes that it may call, or write all")
+	}
+	if routes.Written() {
 		l.callerRoutes(routes, &c)
-	} else {
+	} else if c.Tokens == 0 {
 		l.lostRoute = true
 	}
 	nodes := callerNodes{at: e.At}

@@ -213,30 +213,3 @@ func (l *loader) detectors(id LabelID, n yamlfile.Node) {
 		}
 	}
 }
-
-func (l *loader) tokenFormat(id LabelID, n yamlfile.Node) {
-	if !n.Written() {
-		return
-	}
-	label := &l.plan.Labels[id]
-	name, ok := n.Text()
-	switch {
-	case !ok:
-	case l.plan.inFamily(id, labelSAD):
-		n.Fail("sad_token", "sensitive authentication data must never become a token", "remove the key; sad may be plain, drop or block")
-	case name == "vaulted":
-		n.Fail("token_format_not_available", "the token format vaulted is not available yet in this version", "use sealed, or pan for card numbers")
-	case name == "alias":
-		n.Fail("unknown_token_format", "alias is a form and no token format", "write alias under a destination's sees")
-	case name == string(FormatPAN) && !l.plan.inFamily(id, labelPAN):
-		n.Fail("token_format_label", fmt.Sprintf("tokens of format pan stand for card numbers, and %s is none", label.Name), "use sealed")
-	case name == string(FormatPAN) || name == string(FormatSealed):
-		label.Format = TokenFormat(name)
-	default:
-		hint := yamlfile.Suggest(name, []string{"pan", "sealed"})
-		if hint == "" {
-			hint = "use one of: pan, sealed"
-		}
-		n.Fail("unknown_token_format", fmt.Sprintf("there is no token format %q", name), hint)
-	}
-}

@@ -101,6 +101,7 @@ func (l *loader) policy(m *yamlfile.Map) {
 	l.checkClasses()
 	l.checkRoutes()
 	l.checkCallers()
+	l.checkScopes()
 }
 
 // hash identifies the policy by all texts that decide what it does.

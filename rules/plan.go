@@ -38,6 +38,8 @@ type Label struct {
 	Detect []string // detectors whose spans bear this label ("pan")
 	Format TokenFormat
 	Join   bool // sealed tokens of equal values are equal
+	// Vaulted says what tokens of format vaulted look like.
+	Vaulted Vaulted
 	// Tag stands in every sealed token of this label, so that an arriving
 	// token says what it is: four letters, URL-safe, derived from the name.
 	// Distinct in one plan.
@@ -75,6 +77,26 @@ const (
 	FormatPAN    TokenFormat = "pan"
 	FormatSealed TokenFormat = "sealed"
 	FormatAlias  TokenFormat = "alias"
+	// FormatVaulted is random and stored.
+	FormatVaulted TokenFormat = "vaulted"
+)
+
+// Vaulted are the options of tokens of format vaulted. Those of a label that
+// is no card number are opaque ids, and have a TTL alone.
+type Vaulted struct {
+	Keep Keep
+	Luhn bool          // satisfies Luhn, on a prefix that no issuer has
+	TTL  time.Duration // zero: until it is revoked
+}
+
+// Keep says which digits of a card its vaulted token keeps.
+type Keep uint8
+
+// What may be kept.
+const (
+	KeepNothing   Keep = iota // an opaque id
+	KeepLast4                 // as many digits as the card, the last four its own
+	KeepBIN6Last4             // and the first six
 )
 
 // Clearance is what one party may see: the form of every label, by LabelID.
@@ -230,6 +252,9 @@ type Caller struct {
 	AllRoutes bool
 	Routes    []int // indexes into Plan.Routes
 	Sees      Clearance
+	Scope     string // of its tokens; empty: the route's, or DefaultScope
+	Tokens    TokenRights
+	Limits    CallerLimits
 	Position  Position
 }
 
@@ -252,6 +277,7 @@ type Route struct {
 	Subject       *Path
 	Purpose       string // treatment, payment, operations, …; recorded
 	Unlink        []Path
+	Scope         string // of its tokens; empty: the caller's, or DefaultScope
 	Order         *Path // nil: by the idempotency key
 	Legs          []Leg
 	Primary       int // index into Legs

@@ -97,6 +97,7 @@ func (l *loader) route(n yamlfile.Node, names map[string]bool) {
 			}
 		}
 	}
+	r.Scope = l.scope(m.Get("scope"))
 	r.Order = l.keyPath("order", m.Get("order"), &nodes)
 	l.onDoubt(m.Get("on_doubt"))
 	l.legs(m.Require("legs", "list the calls that the request becomes"), &r, &nodes)
