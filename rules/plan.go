@@ -278,7 +278,7 @@ type Route struct {
 	Purpose       string // treatment, payment, operations, …; recorded
 	Unlink        []Path
 	Scope         string // of its tokens; empty: the caller's, or DefaultScope
-	Order         *Path // nil: by the idempotency key
+	Order         *Path  // nil: by the idempotency key
 	Legs          []Leg
 	Primary       int // index into Legs
 	Answer        Answer

@@ -43,8 +43,9 @@ type Kind uint8
 
 // The kinds.
 const (
-	PAN         Kind = iota // a card number
-	SealedToken             // a text of the shape of a sealed token
+	PAN          Kind = iota // a card number
+	SealedToken              // a text of the shape of a sealed token
+	VaultedToken             // a text of the shape of a vaulted token's opaque id
 )
 
 // Span is a part of a text: offsets in bytes, End excluded. Digits is the

@@ -238,10 +238,17 @@ func (c *compiler) answer(r *rules.Route) *program {
 	return p
 }
 
-// panOf returns the label of a set whose tokens have the format pan.
+// forCards reports whether a label is for card numbers, and its tokens may be
+// of digits.
+func (e *Engine) forCards(label rules.LabelID) bool {
+	l := &e.plan.Labels[label]
+	return l.Format == rules.FormatPAN || l.Format == rules.FormatVaulted && l.Vaulted.Keep != rules.KeepNothing
+}
+
+// panOf returns the label of a set whose tokens may be digits.
 func (e *Engine) panOf(set []automaton.LabelRef) rules.LabelID {
 	for _, ref := range set {
-		if e.plan.Labels[ref.Label].Format == rules.FormatPAN {
+		if e.forCards(rules.LabelID(ref.Label)) {
 			return rules.LabelID(ref.Label)
 		}
 	}

@@ -100,10 +100,10 @@ func (v *View) value(x *value) (bool, *reason.Error) {
 	}
 	if x.pan != rules.NoLabel {
 		if token := v.panToken(x); token != nil {
-			return v.arrived(x, token, rules.FormatPAN, x.pan)
+			return v.arrived(x, token, v.m.prog.engine.plan.Labels[x.pan].Format, x.pan)
 		}
 	}
-	if len(x.spans) == 1 && x.spans[0].kind == spanSealed && x.spans[0].whole {
+	if len(x.spans) == 1 && x.spans[0].token() && x.spans[0].whole {
 		s := &x.spans[0]
 		form, label, err := v.spanForm(s)
 		if err != nil {
@@ -112,7 +112,7 @@ func (v *View) value(x *value) (bool, *reason.Error) {
 		if label != rules.NoLabel {
 			x.form = max(x.form, form)
 			v.tallySpan(s, x.pan, x.class, x.form)
-			return v.arrived(x, s.text, rules.FormatSealed, label)
+			return v.arrived(x, s.text, s.format(), label)
 		}
 	}
 	return v.ordinary(x)
@@ -224,14 +224,27 @@ func holdsCard(spans []span) bool {
 }
 
 // mint returns the operation for the token of a value: of format pan for a
-// card number that the format can carry, else sealed.
+// card number that the format can carry, of digits for one whose vaulted token
+// is of digits, else an id.
 func (m *Message) mint(x *value, label rules.LabelID) TokenOp {
 	op := TokenOp{Kind: Mint, Format: rules.FormatSealed, Label: label, Destination: -1, Raw: x.raw, Fragment: x.outside}
-	if label == rules.NoLabel || m.prog.engine.plan.Labels[label].Format != rules.FormatPAN {
+	if label == rules.NoLabel {
 		return op
 	}
-	if digits := m.cardDigits(x); mintable(digits) {
-		op.Format, op.Raw, op.Fragment = rules.FormatPAN, m.arena.copy(digits), false
+	l := &m.prog.engine.plan.Labels[label]
+	switch l.Format {
+	case rules.FormatPAN:
+		if digits := m.cardDigits(x); mintable(digits) {
+			op.Format, op.Raw, op.Fragment = rules.FormatPAN, m.arena.copy(digits), false
+		}
+	case rules.FormatVaulted:
+		op.Format = rules.FormatVaulted
+		if l.Vaulted.Keep == rules.KeepNothing {
+			break
+		}
+		if digits := m.cardDigits(x); detect.IsPAN(digits) {
+			op.Card, op.Raw, op.Fragment = true, m.arena.copy(digits), false
+		}
 	}
 	return op
 }
@@ -271,18 +284,43 @@ func (m *Message) valueText(x *value) []byte {
 	return x.raw
 }
 
-// panToken returns the digits of a token of format pan: as many as a card has,
-// first digit 1, 7 or 8, never with a valid check digit. They are valid until
-// the next call of cardDigits. It is nil where the value is none.
+// panToken returns the digits of a token that stands where cards do. They are
+// valid until the next call of cardDigits. It is nil where the value is none.
 func (v *View) panToken(x *value) []byte {
 	if len(x.raw) < minSpan {
 		return nil
 	}
-	if digits := v.m.cardDigits(x); isPANToken(digits) {
+	if digits := v.m.cardDigits(x); v.m.prog.engine.digitToken(x.pan, digits) {
 		return digits
 	}
 	return nil
 }
+
+// digitToken reports whether digits have the shape of a token of a label. The
+// store knows which of them are tokens; whatever has the shape of one and is
+// none refuses the request, so the shape is as narrow as the format allows. A
+// label whose tokens are vaulted may have had the format pan before.
+func (e *Engine) digitToken(label rules.LabelID, digits []byte) bool {
+	l := &e.plan.Labels[label]
+	if isPANToken(digits) {
+		return true
+	}
+	if l.Format != rules.FormatVaulted || len(digits) < minSpan || len(digits) > 19 {
+		return false
+	}
+	switch {
+	case l.Vaulted.Keep == rules.KeepNothing:
+		return false
+	case l.Vaulted.Luhn:
+		return bytes.HasPrefix(digits, []byte(nobodysPrefix)) && detect.Luhn(digits)
+	}
+	return l.Vaulted.Keep == rules.KeepBIN6Last4 && !detect.Luhn(digits) && !detect.IsPAN(digits)
+}
+
+// nobodysPrefix begins the vaulted tokens that satisfy Luhn: telecommunications
+// (89) of a country code that is given to nobody (999). package vault has the
+// same.
+const nobodysPrefix = "89999"
 
 func isPANToken(digits []byte) bool {
 	if len(digits) < 12 || len(digits) > 19 {
@@ -310,7 +348,7 @@ func (v *View) arrived(x *value, token []byte, format rules.TokenFormat, label r
 		}
 		return true, nil
 	case rules.Mask:
-		if format == rules.FormatPAN {
+		if format == rules.FormatPAN || format == rules.FormatVaulted && token[0]-'0' <= 9 {
 			v.putMask(x, token)
 			return true, nil
 		}
@@ -324,7 +362,7 @@ func (v *View) arrived(x *value, token []byte, format rules.TokenFormat, label r
 // mask replaces a value: a card number by all but its last four digits, what
 // is not one but stands where cards do by eight stars, anything else by four.
 func (v *View) mask(x *value, label rules.LabelID) {
-	if label == rules.NoLabel || v.m.prog.engine.plan.Labels[label].Format != rules.FormatPAN {
+	if label == rules.NoLabel || !v.m.prog.engine.forCards(label) {
 		v.putStars(x, 4)
 		return
 	}
@@ -379,8 +417,8 @@ func (v *View) part(s *span, form rules.Form, label rules.LabelID) {
 	m := v.m
 	switch form {
 	case rules.Plain:
-		if s.kind == spanSealed && label != rules.NoLabel {
-			v.putOp(s.start, s.end, m.op(TokenOp{Kind: Reveal, Format: rules.FormatSealed, Label: label, Destination: -1, Raw: s.text}), stylePart)
+		if s.token() && label != rules.NoLabel {
+			v.putOp(s.start, s.end, m.op(TokenOp{Kind: Reveal, Format: s.format(), Label: label, Destination: -1, Raw: s.text}), stylePart)
 		}
 	case rules.Alias:
 		v.putOp(s.start, s.end, m.op(TokenOp{
@@ -405,15 +443,19 @@ func (v *View) part(s *span, form rules.Form, label rules.LabelID) {
 
 func (v *View) partToken(s *span, label rules.LabelID) {
 	m := v.m
-	if s.kind == spanSealed {
+	if s.token() {
 		if m.prog.request {
-			v.uses = append(v.uses, m.op(TokenOp{Kind: Known, Format: rules.FormatSealed, Label: label, Destination: -1, Raw: s.text}))
+			v.uses = append(v.uses, m.op(TokenOp{Kind: Known, Format: s.format(), Label: label, Destination: -1, Raw: s.text}))
 		}
 		return
 	}
 	op := TokenOp{Kind: Mint, Format: rules.FormatSealed, Label: label, Destination: -1, Raw: s.text, Fragment: true}
-	if m.prog.engine.plan.Labels[label].Format == rules.FormatPAN && mintable(s.text) {
+	switch format := m.prog.engine.plan.Labels[label].Format; {
+	case format == rules.FormatPAN && mintable(s.text):
 		op.Format, op.Fragment = rules.FormatPAN, false
+	case format == rules.FormatVaulted:
+		// Always an id: digits in the midst of a text are not found again.
+		op.Format = rules.FormatVaulted
 	}
 	v.putOp(s.start, s.end, m.op(op), stylePart)
 }

@@ -43,13 +43,13 @@ func (k OpKind) String() string {
 // message are one operation.
 type TokenOp struct {
 	Kind   OpKind
-	Format rules.TokenFormat // pan, sealed; alias for the kind Alias
+	Format rules.TokenFormat // pan, sealed, vaulted; alias for the kind Alias
 	Label  rules.LabelID     // under which it is sealed; NoLabel for an alias by unlink
 	// Destination is the index of the destination whose alias it is; -1 for
 	// the other kinds.
 	Destination int
 	// Raw is borrowed from the Message and valid until its Reset. Mint of
-	// format pan: the card's digits. Mint of format sealed: the value's raw
+	// format pan: the card's digits. Mint of format sealed or vaulted: the value's raw
 	// JSON literal, or with Fragment the decoded text of a part of a string.
 	// Reveal and Known: the token's text. Alias: the decoded text of a
 	// string, the literal of any other value.
@@ -58,6 +58,10 @@ type TokenOp struct {
 	// by the engine for Mint; a Reveal's resolver sets it to what the token
 	// says.
 	Fragment bool
+	// Card says of Mint that Raw are the digits of a card, whose vaulted token
+	// is of digits too. A Reveal's resolver sets it where the Result is a
+	// card's digits, whatever the token looks like.
+	Card bool
 	// Result is set by the Resolver, which owns it until the Message is
 	// reset. Mint: digits, or letters of a sealed token or alias. Reveal:
 	// digits, a JSON literal, or with Fragment text.
@@ -122,7 +126,7 @@ func (x *opIndex) grow(ops []TokenOp) {
 
 func (op *TokenOp) equal(o *TokenOp) bool {
 	return op.Kind == o.Kind && op.Format == o.Format && op.Label == o.Label &&
-		op.Destination == o.Destination && op.Fragment == o.Fragment && bytes.Equal(op.Raw, o.Raw)
+		op.Destination == o.Destination && op.Fragment == o.Fragment && op.Card == o.Card && bytes.Equal(op.Raw, o.Raw)
 }
 
 // op adds an operation, or finds the one equal to it, and returns its index.

@@ -73,7 +73,7 @@ func (v *View) splice(dst, src []byte, edits []edit) []byte {
 
 // appendResult writes what an operation came out as.
 func appendResult(dst []byte, op *TokenOp, s style) []byte {
-	if op.Kind == Reveal && op.Format != rules.FormatPAN {
+	if op.Kind == Reveal && op.Format != rules.FormatPAN && !op.Card {
 		return appendRevealed(dst, op, s)
 	}
 	if s == styleString || s == styleNumber && !allDigits(op.Result) {

@@ -116,10 +116,14 @@ func (m *Message) merge(half int) {
 func (m *Message) newSpan(f *detect.Span, text []byte) span {
 	part := text[f.Start:f.End]
 	s := span{whole: f.Start == 0 && f.End == len(text), label: rules.NoLabel}
-	if f.Kind == detect.SealedToken {
-		s.kind = spanSealed
-		s.text = m.arena.copy(part)
-		s.label = m.prog.engine.tagged(s.text)
+	switch f.Kind {
+	case detect.SealedToken:
+		s.kind, s.text = spanSealed, m.arena.copy(part)
+		s.label = m.prog.engine.tagged(s.text[len("tok_"):])
+		return s
+	case detect.VaultedToken:
+		s.kind, s.text = spanVaulted, m.arena.copy(part)
+		s.label = m.prog.engine.tagged(s.text[len("vt_"):])
 		return s
 	}
 	lent := m.arena.lend(f.Digits)
@@ -128,10 +132,10 @@ func (m *Message) newSpan(f *detect.Span, text []byte) span {
 	return s
 }
 
-// tagged returns the label that the tag of a sealed token names, NoLabel for
-// none of the plan.
-func (e *Engine) tagged(token []byte) rules.LabelID {
-	tag := [4]byte(token[len("tok_"):])
+// tagged returns the label that the tag at the head of a token's letters
+// names, NoLabel for none of the plan.
+func (e *Engine) tagged(letters []byte) rules.LabelID {
+	tag := [4]byte(letters)
 	for i := range e.plan.Labels {
 		if e.plan.Labels[i].Tag == tag {
 			return rules.LabelID(i)

@@ -55,7 +55,19 @@ type spanKind uint8
 const (
 	spanPAN spanKind = iota
 	spanSealed
+	spanVaulted
 )
+
+// format is that of the token that a span is.
+func (s *span) format() rules.TokenFormat {
+	if s.kind == spanVaulted {
+		return rules.FormatVaulted
+	}
+	return rules.FormatSealed
+}
+
+// token says that a span is a token, and no card number.
+func (s *span) token() bool { return s.kind != spanPAN }
 
 // item is one element of the array of line items.
 type item struct {

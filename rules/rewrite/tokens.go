@@ -34,7 +34,7 @@ func (m *Message) tokenOf(n *node, at uint32) requestToken {
 	}
 	x := value{raw: raw, kind: raw[0], node: n, pan: p.panSets[set]}
 	t := requestToken{label: x.pan, op: noOp}
-	if s := m.wholeSpan(at); s != nil && s.kind == spanSealed {
+	if s := m.wholeSpan(at); s != nil && s.token() {
 		if s.label == rules.NoLabel {
 			return none
 		}
@@ -49,13 +49,13 @@ func (m *Message) tokenOf(n *node, at uint32) requestToken {
 		return none
 	}
 	if x.pan != rules.NoLabel {
-		if digits := m.cardDigits(&x); isPANToken(digits) {
+		if digits := m.cardDigits(&x); p.engine.digitToken(t.label, digits) {
 			t.arrived, t.last4 = m.arena.copy(digits), true
 			return t
 		}
 	}
 	op := m.mint(&x, t.label)
-	t.op, t.last4 = m.op(op), op.Format == rules.FormatPAN
+	t.op, t.last4 = m.op(op), op.Format == rules.FormatPAN || op.Card
 	return t
 }
 
