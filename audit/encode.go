@@ -46,6 +46,7 @@ func (e *Entry) Append(dst []byte) []byte {
 	w.name("why", e.Why)
 	w.legs(e.Legs)
 	w.decisions(e.Decisions)
+	w.tokens(e.Tokens)
 	return append(w.b, '}')
 }
 
@@ -133,6 +134,18 @@ func (w *object) decisions(decisions []Decision) {
 		w.name("to", d.To)
 		w.number("count", int64(d.Count))
 		w.close(i == len(decisions)-1)
+	}
+}
+
+func (w *object) tokens(tokens []Token) {
+	for i := range tokens {
+		t := &tokens[i]
+		w.open("tokens", i)
+		w.name("scope", t.Scope)
+		w.name("label", t.Label)
+		w.name("format", t.Format)
+		w.id("key", t.Key)
+		w.close(i == len(tokens)-1)
 	}
 }
 

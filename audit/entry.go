@@ -62,6 +62,17 @@ type Entry struct {
 	Legs     []Leg       `json:"legs,omitempty"` // nil, never empty, where there are none
 
 	Decisions []Decision `json:"decisions,omitempty"` // nil, never empty, where there are none
+	Tokens    []Token    `json:"tokens,omitempty"`    // nil, never empty, where there are none
+}
+
+// Token names a token that was made, revealed or revoked: never the token, and
+// never what it stands for. From these the index of known tokens can be built
+// again.
+type Token struct {
+	Scope  Name `json:"scope"`
+	Label  Name `json:"label"`
+	Format Name `json:"format"` // pan, sealed or vaulted
+	Key    ID   `json:"key"`    // its keyed hash, as in the name of its register
 }
 
 // Leg is what an entry says of one leg.

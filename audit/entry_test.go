@@ -144,6 +144,7 @@ func randomEntry(r *rand.Rand) Entry {
 		e.Legs = append(e.Legs, Leg{Name: text(), To: text(), State: LegState(r.IntN(len(legStateNames.of))), Status: r.IntN(600), Tries: r.IntN(9)})
 	}
 	for range r.IntN(4) {
+		e.Tokens = append(e.Tokens, Token{Scope: text(), Label: text(), Format: text(), Key: ID(letters(32))})
 		e.Decisions = append(e.Decisions, Decision{Rule: text(), Pattern: text(), Label: text(), Class: text(), Form: text(), To: text(), Count: r.IntN(9)})
 	}
 	return e
@@ -186,12 +187,13 @@ func TestEntryHoldsNoCard(t *testing.T) {
 				Subject: ID(card), Key: ID(card), Reason: reason.Code(card), Rule: n, Pattern: n, Build: n, Target: n, Why: n,
 				Legs:      []Leg{{Name: n, To: n}},
 				Decisions: []Decision{{Rule: n, Pattern: n, Label: n, Class: n, Form: n, To: n}},
+				Tokens:    []Token{{Scope: n, Label: n, Format: n, Key: ID(card)}},
 			}
 			text := e.Append(nil)
 			if bytes.Contains(text, []byte("1111")) {
 				t.Errorf("a card number is in %s", text)
 			}
-			if got, want := bytes.Count(text, []byte(`"!"`)), 22; got != want {
+			if got, want := bytes.Count(text, []byte(`"!"`)), 26; got != want {
 				t.Errorf("%d texts redacted, want %d: %s", got, want, text)
 			}
 			if _, err := Parse(text); err != nil {

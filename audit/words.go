@@ -110,11 +110,16 @@ const (
 	ActionKeysRetire
 	ActionKeysDestroy
 	ActionKeysMigrate
+	ActionTokenList
+	ActionTokenRevoke
+	ActionTokenScrub   // the store's files hold nothing of what was revoked
+	ActionTokenRebuild // the index of known tokens, from this log
 )
 
 var actionNames = names[Action]{what: "action", of: []string{
 	"", "log_tail", "log_follow", "log_verify", "outbox_list", "outbox_doubts", "status",
 	"keys_init", "keys_list", "keys_rotate", "keys_retire", "keys_destroy", "keys_migrate",
+	"token_list", "token_revoke", "token_scrub", "token_index_rebuild",
 }}
 
 // String returns the name that the entry bears, "" for ActionNone.

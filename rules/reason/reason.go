@@ -49,6 +49,7 @@ const (
 	TotalsUnsplittable Code = "totals_unsplittable"
 	TokenUnknown       Code = "token_unknown"
 	EgressBlocked      Code = "egress_blocked"
+	TokenLimit         Code = "token_limit" // of the caller: tokens made, revealed, or not revealed
 
 	// From idempotency.
 	KeyMalformed    Code = "key_malformed"
@@ -100,6 +101,7 @@ var statuses = map[Code]int{
 	TotalsUnsplittable:  http.StatusUnprocessableEntity,
 	TokenUnknown:        http.StatusUnprocessableEntity,
 	EgressBlocked:       http.StatusUnprocessableEntity,
+	TokenLimit:          http.StatusTooManyRequests,
 	KeyMalformed:        http.StatusBadRequest,
 	InFlight:            http.StatusConflict,
 	InDoubt:             http.StatusConflict,
