@@ -67,7 +67,6 @@ type leg struct {
 	target []byte
 	fields []field
 	texts  []byte // what the fields' values stand in
-	held   heldLeg
 	status int
 	key    string
 	parts  []part

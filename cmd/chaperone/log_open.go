@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chaperone/audit"
+	"chaperone/proxy"
 	"chaperone/proxy/admin"
 	"chaperone/proxy/admin/control"
 	"chaperone/store"
@@ -69,6 +70,7 @@ type files struct {
 	driver store.Driver
 	ring   *keys.Ring
 	log    audit.Reader
+	outbox *proxy.Outbox
 	file   string // of checkpoints
 	logger *slog.Logger
 }
@@ -112,6 +114,7 @@ func (a *app) openFiles(ctx context.Context, cfg *config) (*files, error) {
 			Source: audit.FromStore(d), Sealer: ring, File: file,
 			Key: audit.NewSigner(ring.MAC).Public(),
 		},
+		outbox: proxy.NewOutbox(d, ring),
 	}, nil
 }
 
@@ -143,24 +146,42 @@ func (f *files) Verify(ctx context.Context) (audit.Report, error) {
 	return f.log.Verify(ctx)
 }
 
-// Legs is refused: what a claim holds is the proxy's to read.
-func (f *files) Legs(context.Context, control.LegState, func(control.Leg) error) error {
-	return errStopped()
+// Legs is control.Client's.
+func (f *files) Legs(ctx context.Context, state control.LegState, yield func(control.Leg) error) error {
+	if err := f.record(ctx, audit.ActionOutboxList); err != nil {
+		return err
+	}
+	return f.outbox.Legs(ctx, state, yield)
 }
 
-// Doubts is refused as Legs is.
-func (f *files) Doubts(context.Context, func(control.Doubt) error) error { return errStopped() }
-
-func errStopped() error {
-	return failed("start it with `chaperone run`: nothing in the outbox is lost meanwhile", "no proxy runs on this data folder, and the outbox is a running proxy's to show")
+// Doubts is control.Client's.
+func (f *files) Doubts(ctx context.Context, yield func(control.Doubt) error) error {
+	if err := f.record(ctx, audit.ActionOutboxDoubts); err != nil {
+		return err
+	}
+	return f.outbox.Doubts(ctx, yield)
 }
 
 // recordTime bounds the wait for the store's acknowledgement.
 const recordTime = 10 * time.Second
 
-// record writes a chain of one entry, which says who reads what. The journal
-// is left to the proxy that wrote it.
-func (f *files) record(ctx context.Context, action audit.Action) (err error) {
+// record puts on record who reads what.
+func (f *files) record(ctx context.Context, action audit.Action) error {
+	err := f.recordEntry(ctx, &audit.Entry{
+		Time: time.Now(), Kind: audit.KindLogRead, Action: action, Result: audit.ResultOK, Caller: audit.Name(localUser()),
+	})
+	if err != nil {
+		return recordError(err)
+	}
+	return nil
+}
+
+// localUser is who runs this, in the words of the log.
+func localUser() string { return fmt.Sprintf("local:%d", os.Getuid()) }
+
+// recordEntry writes a chain of one entry, signed for. The journal is left to
+// the proxy that wrote it.
+func (f *files) recordEntry(ctx context.Context, e *audit.Entry) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, recordTime)
 	defer cancel()
 	var random [15]byte
@@ -168,28 +189,21 @@ func (f *files) record(ctx context.Context, action audit.Action) (err error) {
 	chain := "cli-" + letters(random[:])
 	c, err := store.NewCommitter(ctx, f.driver, store.CommitterOptions{Chain: chain, Deadline: recordTime, Logger: f.logger})
 	if err != nil {
-		return recordError(err)
+		return err
 	}
 	defer func() { err = errors.Join(err, c.Close(ctx)) }()
-	e := audit.Entry{
-		Time: time.Now(), Kind: audit.KindLogRead, Action: action, Result: audit.ResultOK,
-		Caller: audit.Name(fmt.Sprintf("local:%d", os.Getuid())),
-	}
-	u := store.Unit{Entries: [][]byte{audit.NewSealing(f.ring, chain).Seal(nil, &e)}}
+	u := store.Unit{Entries: [][]byte{audit.NewSealing(f.ring, chain).Seal(nil, e)}}
 	if err := c.Commit(ctx, &u); err != nil {
-		return recordError(err)
+		return err
 	}
 	points, err := audit.NewCheckpointer(audit.CheckpointerOptions{
 		Head: func() audit.Head { return audit.HeadOf(c) }, Signer: audit.NewSigner(f.ring.MAC),
 		File: f.file, Register: audit.RegisterIn(f.driver), Logger: f.logger,
 	})
 	if err != nil {
-		return recordError(err)
+		return err
 	}
-	if err := points.Close(ctx); err != nil {
-		return recordError(err)
-	}
-	return nil
+	return points.Close(ctx)
 }
 
 func recordError(err error) error {

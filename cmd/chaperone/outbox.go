@@ -10,7 +10,8 @@ func newOutboxCommand(a *app) *cobra.Command {
 accepted them. Nothing here shows a value, and that it was read is recorded in
 the log.
 
-These commands ask the proxy that runs on the configuration's data folder.`,
+These commands ask the proxy that runs on the configuration's data folder, and
+open the store and the keyring themselves where none runs.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: groupOnly,
 	}
