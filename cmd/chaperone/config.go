@@ -62,6 +62,9 @@ type redisConfig struct {
 type keysConfig struct {
 	vault *vaultConfig // nil: the local keyring in the data folder
 	local localKeysConfig
+	// cryptoperiod is how long a generation is meant to make (PCI DSS 3.7.4).
+	// keys list shows what is left of it; nothing stops when it is over.
+	cryptoperiod time.Duration
 }
 
 // localKeysConfig names at most one of the two; without either, a key file

@@ -2,6 +2,7 @@ package main
 
 import (
 	"strings"
+	"time"
 
 	"chaperone/rules/yamlfile"
 )
@@ -117,14 +118,24 @@ func (r configReader) topology(m *yamlfile.Map, c *redisConfig) {
 	}
 }
 
+// The bounds of keys.cryptoperiod.
+const (
+	minCryptoperiod     = 24 * time.Hour
+	defaultCryptoperiod = 365 * 24 * time.Hour
+	maxCryptoperiod     = 10 * 365 * 24 * time.Hour
+)
+
 // keys reads what wraps the keyring.
 func (r configReader) keys(n yamlfile.Node) keysConfig {
-	var k keysConfig
+	k := keysConfig{cryptoperiod: defaultCryptoperiod}
 	if !n.Present() {
 		return k
 	}
 	m := n.Map()
 	vault, local := m.Get("vault"), m.Get("local")
+	if v := m.Get("cryptoperiod"); v.Present() {
+		k.cryptoperiod = v.Duration(minCryptoperiod, maxCryptoperiod)
+	}
 	if vault.Present() {
 		k.vault = r.vault(vault)
 	}

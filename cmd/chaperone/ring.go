@@ -64,13 +64,20 @@ func (c *config) serveRing(ctx context.Context, d store.Driver, log *slog.Logger
 
 // tryRing opens the keyring once.
 func (c *config) tryRing(ctx context.Context, allowCreate bool, log *slog.Logger) (*keys.Ring, error) {
-	v := c.keys.vault
-	if v == nil {
+	if c.keys.vault == nil {
 		return c.tryLocalRing(ctx, allowCreate)
 	}
+	o := c.vaultOptions(log)
+	o.AllowCreate = allowCreate
+	return keys.OpenVault(ctx, o)
+}
+
+// vaultOptions is keys.vault of the configuration, which has it.
+func (c *config) vaultOptions(log *slog.Logger) keys.VaultOptions {
+	v := c.keys.vault
 	o := keys.VaultOptions{
 		Address: v.address, TransitKey: v.transitKey, KVPath: v.kvPath, Namespace: v.namespace,
-		CAFile: v.caFile, TokenFile: v.tokenFile, AllowCreate: allowCreate, Logger: log,
+		CAFile: v.caFile, TokenFile: v.tokenFile, Logger: log,
 	}
 	if a := v.appRole; a != nil {
 		o.AppRole = &keys.AppRole{RoleIDFile: a.roleIDFile, SecretIDFile: a.secretIDFile, Mount: a.mount}
@@ -78,7 +85,7 @@ func (c *config) tryRing(ctx context.Context, allowCreate bool, log *slog.Logger
 	if k := v.kubernetes; k != nil {
 		o.Kubernetes = &keys.Kubernetes{Role: k.role, JWTFile: k.jwtFile, Mount: k.mount}
 	}
-	return keys.OpenVault(ctx, o)
+	return o
 }
 
 func (c *config) tryLocalRing(ctx context.Context, allowCreate bool) (*keys.Ring, error) {
@@ -86,6 +93,11 @@ func (c *config) tryLocalRing(ctx context.Context, allowCreate bool) (*keys.Ring
 	if _, err := os.Stat(keyring); !allowCreate && errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s", keys.ErrMissing, keyring)
 	}
+	return keys.OpenLocal(ctx, c.localOptions())
+}
+
+// localOptions is keys.local of the configuration, over its data folder.
+func (c *config) localOptions() keys.LocalOptions {
 	o := keys.LocalOptions{Dir: c.data, KeyFile: c.keys.local.keyFile}
 	if name := c.keys.local.passphraseFile; name != "" {
 		o.Passphrase = func() ([]byte, error) {
@@ -96,7 +108,7 @@ func (c *config) tryLocalRing(ctx context.Context, allowCreate bool) (*keys.Ring
 			return bytes.TrimRight(b, "\r\n"), nil
 		}
 	}
-	return keys.OpenLocal(ctx, o)
+	return o
 }
 
 // awaitRing tries again until Vault answers. Meanwhile the admin listener says

@@ -38,6 +38,7 @@ func commands(a *app) []*cobra.Command {
 		newRunCommand(a),
 		newLogCommand(a),
 		newOutboxCommand(a),
+		newKeysCommand(a),
 		newCallersCommand(a),
 		newVersionCommand(a),
 	}

@@ -169,7 +169,7 @@ func (d KeyDesk) note(ctx context.Context, action audit.Action, target string, r
 		Target: audit.Name(target), Result: result, Why: audit.Name(reason),
 	}
 	if err := d.Record.Record(ctx, &e); err != nil {
-		return refusal(http.StatusServiceUnavailable, "it cannot be put on record, so it is not done")
+		return refusal(http.StatusServiceUnavailable, "it cannot be put on record, so it is not done: "+err.Error())
 	}
 	return nil
 }
@@ -198,6 +198,8 @@ func keyError(err error) error {
 	switch {
 	case errors.Is(err, keys.ErrConflict):
 		status = http.StatusConflict
+	case errors.Is(err, keys.ErrMissing):
+		status = http.StatusNotFound
 	case errors.Is(err, keys.ErrSlots), errors.Is(err, keys.ErrState):
 		status = http.StatusUnprocessableEntity
 	}

@@ -155,7 +155,7 @@ func TestKeyDeskRefuses(t *testing.T) {
 		{"digits as the reason", rotate(one, "for 123456-789012"), http.StatusUnprocessableEntity, "card number"},
 		{"a long reason", rotate(one, strings.Repeat("x", 257)), http.StatusUnprocessableEntity, "257 bytes"},
 		{"the current one", retire(control.Retirement{Use: "store", Generation: 1, Reason: "x"}), http.StatusUnprocessableEntity, "rotate first"},
-		{"none such", retire(control.Retirement{Use: "store", Generation: 9, Reason: "x"}), http.StatusServiceUnavailable, "missing"},
+		{"none such", retire(control.Retirement{Use: "store", Generation: 9, Reason: "x"}), http.StatusNotFound, "missing"},
 		{"another action", note(control.KeyNote{Action: "keys_rotate", Reason: "x"}), http.StatusBadRequest, "no such action"},
 		{"another result", note(control.KeyNote{Action: "keys_migrate", Result: "so", Reason: "x"}), http.StatusBadRequest, "no such result"},
 		{"a note without a reason", note(control.KeyNote{Action: "keys_migrate"}), http.StatusUnprocessableEntity, "reason"},

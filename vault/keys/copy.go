@@ -16,8 +16,9 @@ import (
 // and compares. The ring stays where it is, and its id is kept, so that every
 // token goes on working when the proxies are told to use the copy.
 //
-// A local keyring that is there is replaced only where it is an older revision
-// of this one: ErrConflict otherwise.
+// A local keyring that is there is replaced only where it is this one, and has
+// no key that this one has not: ErrConflict otherwise. Where it is a later
+// revision with all keys of this one, there is nothing to do.
 func (r *Ring) CopyToLocal(ctx context.Context, o LocalOptions) error {
 	return r.copyTo(ctx, func(ctx context.Context, ks *keyset) error { return copyToLocal(ctx, o, ks) })
 }
@@ -103,6 +104,9 @@ func copyToLocal(ctx context.Context, o LocalOptions, ks *keyset) error {
 		return fmt.Errorf("read back: %w", err)
 	}
 	defer back.Close()
+	if back.Status(ctx).Revision > ks.Revision {
+		return nil // it was there, and replace has compared it
+	}
 	return same(ks, back.material().doc)
 }
 
@@ -131,8 +135,12 @@ func (l *local) replace(o LocalOptions, ks *keyset) error {
 		return err
 	}
 	defer old.zero()
-	if err := replaceable(old, ks); err != nil {
+	needed, err := replaceable(old, ks)
+	switch {
+	case err != nil:
 		return fmt.Errorf("%s: %w", l.path(), err)
+	case !needed:
+		return nil
 	}
 	return l.write(ks)
 }
@@ -153,8 +161,12 @@ func copyToVault(ctx context.Context, o VaultOptions, ks *keyset) error {
 		return err
 	default:
 		defer old.zero()
-		if err := replaceable(old, ks); err != nil {
+		needed, err := replaceable(old, ks)
+		switch {
+		case err != nil:
 			return fmt.Errorf("%s/%s: %w", v.mount, v.path, err)
+		case !needed:
+			return nil
 		}
 	}
 	if err := v.save(ctx, ks); err != nil { // check-and-set on what was read
@@ -168,15 +180,16 @@ func copyToVault(ctx context.Context, o VaultOptions, ks *keyset) error {
 	return same(ks, back)
 }
 
-// replaceable says whether nothing is lost where ks takes the place of old: it
-// is the same keyring, not an older revision of it, and holds every key of old
-// that it has not destroyed since. Two copies that were both rotated do not.
-func replaceable(old, ks *keyset) error {
-	switch {
-	case old.ID != ks.ID:
-		return fmt.Errorf("%w: another keyring is there (%s), and is not overwritten", ErrConflict, old.ID)
-	case old.Revision > ks.Revision:
-		return fmt.Errorf("%w: a later revision of this keyring is there (%d, this is %d)", ErrConflict, old.Revision, ks.Revision)
+// replaceable says whether ks may take the place of old, and whether it has to:
+// not where old is a later revision with all that ks has. Two copies that were
+// both rotated hold keys that the other has not: neither takes the other's
+// place.
+func replaceable(old, ks *keyset) (needed bool, err error) {
+	if old.ID != ks.ID {
+		return false, fmt.Errorf("%w: another keyring is there (%s), and is not overwritten", ErrConflict, old.ID)
+	}
+	if needed = old.Revision <= ks.Revision; !needed {
+		old, ks = ks, old
 	}
 	for i := range old.Keys {
 		k := &old.Keys[i]
@@ -185,10 +198,10 @@ func replaceable(old, ks *keyset) error {
 				(n.State == Destroyed || subtle.ConstantTimeCompare(n.Material, k.Material) == 1)
 		})
 		if k.State != Destroyed && !kept {
-			return fmt.Errorf("%w: the keyring that is there has a %s generation %d of its own, which would be lost", ErrConflict, k.Use, k.Generation)
+			return false, fmt.Errorf("%w: both keyrings were changed since they were copied: they differ in %s generation %d", ErrConflict, k.Use, k.Generation)
 		}
 	}
-	return nil
+	return needed, nil
 }
 
 // same compares a keyset with what was read back.

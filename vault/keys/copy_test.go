@@ -103,8 +103,11 @@ func TestMigrateRefuses(t *testing.T) {
 	if _, err := copied.Rotate(t.Context(), UsePAN); err != nil {
 		t.Fatal(err)
 	}
-	if err := inVault.CopyToLocal(t.Context(), fresh); !errors.Is(err, ErrConflict) {
-		t.Errorf("over a later revision: %v", err)
+	if err := inVault.CopyToLocal(t.Context(), fresh); err != nil {
+		t.Errorf("over a later revision that has all keys: %v", err)
+	}
+	if err := copied.Refresh(t.Context()); err != nil || copied.Status(t.Context()).Revision != 2 {
+		t.Errorf("the later revision was overwritten: %v", err)
 	}
 	// Both were rotated: neither holds the other's keys.
 	if _, err := inVault.Rotate(t.Context(), UsePAN); err != nil {
