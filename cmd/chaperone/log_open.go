@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +15,7 @@ import (
 	"chaperone/proxy/admin/control"
 	"chaperone/store"
 	"chaperone/vault/keys"
+	"chaperone/vault/letters"
 )
 
 // reading is what the verbs of log and outbox read: a running proxy
@@ -184,9 +184,7 @@ func localUser() string { return fmt.Sprintf("local:%d", os.Getuid()) }
 func (f *files) recordEntry(ctx context.Context, e *audit.Entry) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, recordTime)
 	defer cancel()
-	var random [15]byte
-	_, _ = rand.Read(random[:]) // never fails
-	chain := "cli-" + letters(random[:])
+	chain := "cli-" + letters.Random(24)
 	c, err := store.NewCommitter(ctx, f.driver, store.CommitterOptions{Chain: chain, Deadline: recordTime, Logger: f.logger})
 	if err != nil {
 		return err
