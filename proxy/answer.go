@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"errors"
+
 	"chaperone/rules/detect"
 	"chaperone/rules/reason"
 )
@@ -22,8 +24,10 @@ func (x *exchange) renderAnswer(u *upstream) reason.Code {
 	}
 	// The claim has stored what the request minted; from here on it is the
 	// answer's tokens that are to be stored.
-	x.tokens.known = x.tokens.known[:0]
-	if err := x.tokens.Resolve(x.s.work, x.ans.Ops()); err != nil {
+	x.tokens.forget()
+	if err := x.tokens.Resolve(x.s.work, x.ans.Ops()); errors.Is(err, errLimit) {
+		return x.cannotPass(reason.TokenLimit)
+	} else if err != nil {
 		return x.cannotPass(reason.StoreUnavailable)
 	}
 	out, e := x.ansView.Render(x.out)

@@ -127,7 +127,7 @@ func (s *Server) end(x *exchange) {
 	x.resp.Reset()
 	x.claim = claim{Legs: x.claim.Legs[:0]}
 	resetUnit(x.unit)
-	x.entry = audit.Entry{Legs: x.entry.Legs[:0], Decisions: x.entry.Decisions[:0]}
+	x.entry = audit.Entry{Legs: x.entry.Legs[:0], Decisions: x.entry.Decisions[:0], Tokens: x.entry.Tokens[:0]}
 	x.ctx, x.p = nil, nil
 	x.id, x.key, x.subject, x.mac = "", "", "", x.mac[:0]
 	x.hasBody, x.read, x.hasKey, x.called, x.final, x.code = false, false, false, false, false, reason.None

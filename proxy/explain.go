@@ -14,6 +14,7 @@ import (
 	"chaperone/rules"
 	"chaperone/rules/reason"
 	"chaperone/rules/rewrite"
+	"chaperone/store"
 	"chaperone/vault"
 	"chaperone/vault/keys"
 )
@@ -70,7 +71,8 @@ func Explain(plan *rules.Plan, sample Sample) (*Explanation, error) {
 	ring := keys.Ephemeral()
 	defer ring.Close()
 	s := &Server{limits: sample.Limits.withDefaults(), logger: slog.New(slog.DiscardHandler), clock: time.Now, ring: ring,
-		tokens: vault.New(ring, TokenScope), work: context.Background()}
+		tokens: vault.New(ring, TokenScope), work: context.Background(),
+		recent: new(recent), limiter: &admin.Limiter{Clock: time.Now}}
 	y, err := newPolicy(shown, engine, admin.NewMetrics(admin.Build{}).Use(shown, time.Now()), s.limits, true)
 	if err != nil {
 		return nil, err
@@ -166,7 +168,7 @@ func (x *exchange) explain(at string) *reason.Error {
 // show resolves token operations for the eye.
 func (x *exchange) show(ops []rewrite.TokenOp) error {
 	t := &x.tokens
-	t.s, t.p, t.reveal = x.s, x.p, x.p.revealing(x.caller)
+	t.use(x)
 	sad := x.p.plan.Label("sad")
 	for i := range ops {
 		op := &ops[i]
@@ -179,7 +181,27 @@ func (x *exchange) show(ops []rewrite.TokenOp) error {
 			op.Result, op.Fragment = op.Raw, true
 		}
 	}
-	return t.begin(ops)
+	if err := t.begin(ops); err != nil {
+		return err
+	}
+	// Of what the store would be asked nothing is known, and all is new.
+	pretend := func(_ context.Context, cmds []store.Command) error {
+		for i := range cmds {
+			cmds[i].Won = cmds[i].Kind == store.SetOnce
+		}
+		return nil
+	}
+	for i := range t.asked {
+		a := &t.asked[i]
+		if a.kind != askVaulted {
+			continue
+		}
+		if err := t.tokens.FinishVaulted(context.Background(), pretend, []*vault.VaultedMint{a.mint}); err != nil {
+			return err
+		}
+		ops[a.op].Result = a.mint.Token
+	}
+	return nil
 }
 
 // party describes one leg.

@@ -50,8 +50,9 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 	resetUnit(u)
 	x.arena = x.arena[:0]
 	x.s.addOutcome(u, x.key, x.attempt, o)
-	for _, key := range x.tokens.known {
-		u.Commands = append(u.Commands, store.Command{Kind: store.Set, Key: key, Value: knownMark})
+	entry := x.newEntry(audit.KindOutcome, o.Result, code)
+	if len(x.out) > 0 {
+		u.Commands = x.tokens.store(u.Commands, entry)
 	}
 	waiting := 0
 	if o.Result == audit.ResultReleased {
@@ -65,7 +66,6 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 	if waiting == 0 {
 		u.Commands = x.expire(u.Commands)
 	}
-	entry := x.newEntry(audit.KindOutcome, o.Result, code)
 	entry.Status, entry.Upstream = status, o.Upstream
 	x.addLegs(entry)
 	if len(x.out) > 0 {

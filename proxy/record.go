@@ -77,6 +77,7 @@ func (x *exchange) record() (done bool, e *reason.Error) {
 			x.lostUnit(err)
 			return false, refuse(reason.StoreUnavailable, "the store did not take the record in time, so nothing is forwarded")
 		}
+		x.tokens.stored()
 		if claimed.Won {
 			return false, nil
 		}
@@ -174,11 +175,9 @@ func (x *exchange) compose() {
 	x.scratch = c.append(x.scratch[:0])
 	u.Commands[0].Value = x.seal(x.scratch, claimKey)
 	x.scratch = wipe(x.scratch)
-	for _, key := range x.tokens.known {
-		u.Commands = append(u.Commands, store.Command{Kind: store.Set, Key: key, Value: knownMark})
-	}
-	u.Commands = append(u.Commands, store.Command{Kind: store.QueueAdd, Queue: store.Doubt, Member: store.DoubtMember(x.key, x.attempt), Score: now.UnixMilli()})
 	entry := x.newEntry(audit.KindDecision, audit.ResultForwarded, reason.None)
+	u.Commands = x.tokens.store(u.Commands, entry)
+	u.Commands = append(u.Commands, store.Command{Kind: store.QueueAdd, Queue: store.Doubt, Member: store.DoubtMember(x.key, x.attempt), Score: now.UnixMilli()})
 	for i := range r.Legs {
 		entry.Legs = append(entry.Legs, audit.Leg{Name: audit.Name(r.Legs[i].Name), To: audit.Name(x.p.plan.Destinations[r.Legs[i].Destination].Name), State: x.legs[i].state})
 		if x.legs[i].state != audit.LegSkipped {
@@ -187,9 +186,6 @@ func (x *exchange) compose() {
 	}
 	u.Entries = append(u.Entries, x.sealEntry(entry))
 }
-
-// knownMark is all that the index of known tokens holds of one.
-var knownMark = []byte{1}
 
 // hold describes a leg that waits for the outcome.
 func (x *exchange) hold(i int) heldLeg {
@@ -253,7 +249,7 @@ func (x *exchange) newEntry(kind audit.Kind, result audit.Result, code reason.Co
 	x.entry = audit.Entry{Time: x.s.clock(), Kind: kind, Request: audit.ID(x.id), Origin: x.origin, Plan: audit.ID(x.p.plan.Hash),
 		Key: audit.ID(x.key), Attempt: x.attempt, Subject: audit.ID(x.subject), Result: result, Reason: code,
 		Took: audit.MicrosOf(time.Since(x.start)), Waited: audit.MicrosOf(x.waited),
-		Legs: x.entry.Legs[:0], Decisions: x.entry.Decisions[:0]}
+		Legs: x.entry.Legs[:0], Decisions: x.entry.Decisions[:0], Tokens: x.entry.Tokens[:0]}
 	e := &x.entry
 	if x.key == "" {
 		e.Attempt = 0

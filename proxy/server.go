@@ -30,7 +30,10 @@ type Server struct {
 
 	driver    store.Driver
 	ring      *keys.Ring
-	tokens    *vault.Tokens
+	tokens    *vault.Tokens // of the default scope
+	scopes    sync.Map      // of the others: name → *vault.Tokens
+	recent    *recent       // card tokens that are in the store
+	limiter   *admin.Limiter
 	committer *store.Committer
 	seal      atomic.Pointer[audit.Sealing]
 	policy    atomic.Pointer[policy]
@@ -83,6 +86,8 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		}
 	}()
 	s.metrics = admin.NewMetrics(admin.Build{Version: o.Version, Revision: o.Rev})
+	s.recent = new(recent)
+	s.limiter = &admin.Limiter{Apply: s.driver.Apply, Clock: s.clock, Metrics: s.metrics, Logger: s.logger}
 	y, err := newPolicy(o.Plan, o.Engine, s.metrics.Use(o.Plan, s.started), s.limits, false)
 	if err != nil {
 		return nil, err

@@ -4,39 +4,108 @@ import (
 	"context"
 	"errors"
 
+	"chaperone/audit"
+	"chaperone/proxy/admin"
 	"chaperone/rules"
-	"chaperone/rules/reason"
 	"chaperone/rules/rewrite"
 	"chaperone/store"
 	"chaperone/vault"
-	"chaperone/vault/letters"
 )
 
-// TokenScope is the scope of all tokens of a proxy: there is one as long as a
-// proxy serves one clinic.
-const TokenScope = "default"
+// TokenScope is the scope of the tokens of callers and routes that name none.
+const TokenScope = rules.DefaultScope
 
-// resolver carries out the token operations of one request. Minting needs no
-// store: what was minted is noted in known, to be stored in the unit that
-// records the request. Asking whether a token is known is gathered, so that
-// one round trip answers for the whole message.
+// resolver carries out the token operations of one request. Whatever needs the
+// store is gathered, so that one round trip answers for the whole message: is
+// a token known, is a card new, has a value a vaulted token already. What was
+// minted is stored in the unit that records the request.
 type resolver struct {
 	s      *Server
 	p      *policy
+	tokens *vault.Tokens // of the scope
+	scope  string
+	caller int
 	reveal bool // this caller's tokens are turned back
 
-	results []byte   // what Result of the operations stands in
-	known   []string // index keys of minted card tokens
+	results []byte // what Result of the operations stands in
+	minted  []minted
+	vaulted []*vault.VaultedMint
 	reads   []store.Command
-	asked   []int // reads[i] asks for the operation asked[i]; -1: for something else
+	asked   []ask // what reads[i] is for
+
+	fresh   int // values that had no token
+	reveals int
+	failed  int  // reveals
+	arrived bool // some token did
+	blind   bool // the store could not be asked
 }
+
+// minted is a token that a request made, or that its value had.
+type minted struct {
+	label  rules.LabelID
+	format rules.TokenFormat
+	index  string // its IndexKey
+	store  bool   // of format pan: its register is not there yet
+	last4  string
+}
+
+// ask is what a read is for.
+type ask struct {
+	kind  askKind
+	op    int // whose
+	index string
+	mint  *vault.VaultedMint
+}
+
+type askKind uint8
+
+const (
+	askOther    askKind = iota
+	askMinted           // is the card token that op minted known, or revoked?
+	askVaulted          // which token has the value of mint?
+	askPAN              // is the card token that op reveals known?
+	askSealed           // is the sealed token that op reveals revoked?
+	askValue            // what stands behind the vaulted token of op?
+	askFormer           // as askPAN, for a label whose tokens were of format pan
+	askFailures         // how many reveals of the caller have failed?
+)
+
+// errLimit says that the caller's limit is reached.
+var errLimit = errors.New("proxy: the caller's limit of tokens is reached")
 
 func (r *resolver) reset() {
 	r.results = wipe(r.results)
-	r.known = r.known[:0]
+	r.forget()
 	clear(r.reads[:cap(r.reads)])
 	r.reads, r.asked = r.reads[:0], r.asked[:0]
-	r.s, r.p = nil, nil
+	r.s, r.p, r.tokens = nil, nil, nil
+}
+
+// forget leaves out what was minted so far: it is stored.
+func (r *resolver) forget() {
+	clear(r.vaulted)
+	r.minted, r.vaulted = r.minted[:0], r.vaulted[:0]
+	r.fresh, r.reveals, r.failed, r.arrived, r.blind = 0, 0, 0, false, false
+}
+
+// use takes a request's tokens to be of the scope of its caller and route.
+func (r *resolver) use(x *exchange) {
+	r.s, r.p, r.caller = x.s, x.p, x.caller
+	r.scope = x.p.plan.Scope(x.caller, x.route)
+	r.tokens = x.s.tokensOf(r.scope)
+	r.reveal = x.p.revealing(x.caller)
+}
+
+// tokensOf returns the tokens of a scope.
+func (s *Server) tokensOf(scope string) *vault.Tokens {
+	if scope == TokenScope {
+		return s.tokens
+	}
+	if t, ok := s.scopes.Load(scope); ok {
+		return t.(*vault.Tokens)
+	}
+	t, _ := s.scopes.LoadOrStore(scope, vault.New(s.ring, scope))
+	return t.(*vault.Tokens)
 }
 
 // Resolve sets the results of ops, which must stay where they are until the
@@ -47,7 +116,15 @@ func (r *resolver) Resolve(_ context.Context, ops []rewrite.TokenOp) error {
 		return err
 	}
 	if err := r.ask(); err != nil {
-		return err
+		// A card token needs the store only to tell whether it is new; its
+		// register is then stored with whatever records it.
+		r.blind = true
+		for i := range r.asked {
+			if r.asked[i].kind != askMinted {
+				return err
+			}
+			r.reads[i] = store.Command{Key: r.reads[i].Key}
+		}
 	}
 	return r.finish(ops)
 }
@@ -61,86 +138,142 @@ func (r *resolver) begin(ops []rewrite.TokenOp) error {
 		}
 		switch op.Kind {
 		case rewrite.Mint:
-			if err := r.mint(op); err != nil {
+			if err := r.mint(i, op); err != nil {
 				return err
 			}
 		case rewrite.Alias:
 			from := len(r.results)
-			r.results = r.s.tokens.Alias(r.results, r.p.plan.Destinations[op.Destination].Name, op.Raw)
+			r.results = r.tokens.Alias(r.results, r.p.plan.Destinations[op.Destination].Name, op.Raw)
 			op.Result = r.since(from)
 		case rewrite.Reveal, rewrite.Known:
 			r.open(i, op)
 		}
 	}
+	if r.arrived {
+		r.gather(ask{kind: askFailures}, r.s.limiter.Failures(r.party().Name))
+	}
 	return nil
+}
+
+func (r *resolver) party() *rules.Caller { return &r.p.plan.Callers[r.caller] }
+
+func (r *resolver) gather(a ask, c store.Command) {
+	r.asked, r.reads = append(r.asked, a), append(r.reads, c)
 }
 
 // since returns what was appended to results from an offset on. It is a slice
 // of its own: results may move when it grows, the old bytes stay valid.
 func (r *resolver) since(from int) []byte { return r.results[from:len(r.results):len(r.results)] }
 
-func (r *resolver) mint(op *rewrite.TokenOp) error {
+func (r *resolver) mint(i int, op *rewrite.TokenOp) error {
 	label := &r.p.plan.Labels[op.Label]
-	from := len(r.results)
-	if op.Format == rules.FormatPAN {
+	r.p.metrics.Minted(op.Label, 1)
+	switch op.Format {
+	case rules.FormatPAN:
+		from := len(r.results)
 		var err error
-		r.results, err = r.s.tokens.MintPAN(r.results, op.Raw)
-		if err == nil {
+		r.results, err = r.tokens.MintPAN(r.results, op.Raw)
+		switch {
+		case err == nil:
 			op.Result = r.since(from)
-			r.known = append(r.known, r.index(op.Result))
-			r.p.metrics.Minted(op.Label, 1)
+			r.know(i, op)
 			return nil
-		}
-		if !errors.Is(err, vault.ErrNotPAN) {
+		case !errors.Is(err, vault.ErrNotPAN):
 			return err
 		}
 		// A card whose first digit no card token can stand for.
-		r.results = r.s.tokens.Seal(r.results[:from], label.Name, label.Tag, op.Raw, true, label.Join)
-	} else {
-		r.results = r.s.tokens.Seal(r.results, label.Name, label.Tag, op.Raw, op.Fragment, label.Join)
+	case rules.FormatVaulted:
+		r.vault(i, op, label)
+		return nil
 	}
-	op.Result = r.since(from)
-	r.p.metrics.Minted(op.Label, 1)
+	r.seal(op, label, op.Fragment || op.Format == rules.FormatPAN)
 	return nil
 }
 
-// index returns the store's key for a card token.
-func (r *resolver) index(token []byte) string {
-	var buf [64]byte
-	return store.TokenKey(TokenScope, string(r.s.tokens.IndexKey(buf[:0], token)))
+func (r *resolver) seal(op *rewrite.TokenOp, label *rules.Label, fragment bool) {
+	from := len(r.results)
+	r.results = r.tokens.Seal(r.results, label.Name, label.Tag, op.Raw, fragment, label.Join)
+	op.Result = r.since(from)
 }
 
-// open turns back a sealed token, or notes what is to be asked about a card
-// token. Who is nobody gets nothing turned back.
-func (r *resolver) open(i int, op *rewrite.TokenOp) {
-	if op.Kind == rewrite.Reveal && !r.reveal {
-		r.unknown(op)
-		return
+// know notes a card token. Unless this process has seen it stored a moment
+// ago, the store is asked: a card that it does not know counts as new, and one
+// whose token was revoked gets a sealed one.
+func (r *resolver) know(i int, op *rewrite.TokenOp) {
+	index := r.index(op.Result)
+	r.minted = append(r.minted, minted{label: op.Label, format: rules.FormatPAN, index: index, last4: string(op.Raw[len(op.Raw)-4:])})
+	key := store.TokenKey(r.scope, index)
+	if r.s.recent == nil || !r.s.recent.has(key, r.s.clock()) {
+		r.gather(ask{kind: askMinted, op: i, index: index}, store.Command{Kind: store.Get, Key: key})
 	}
-	if op.Format == rules.FormatPAN {
-		r.reads = append(r.reads, store.Command{Kind: store.Get, Key: r.index(op.Raw)})
-		r.asked = append(r.asked, i)
+}
+
+// shapes are the looks of vaulted tokens of digits.
+func shapeOf(op *rewrite.TokenOp, v rules.Vaulted) vault.Shape {
+	switch {
+	case !op.Card:
+		return vault.Opaque
+	case v.Luhn:
+		return vault.LuhnLast4
+	case v.Keep == rules.KeepBIN6Last4:
+		return vault.BIN6Last4
+	}
+	return vault.Last4
+}
+
+func (r *resolver) vault(i int, op *rewrite.TokenOp, label *rules.Label) {
+	m := &vault.VaultedMint{Label: label.Name, Tag: label.Tag, Shape: shapeOf(op, label.Vaulted), TTL: label.Vaulted.TTL,
+		Card: op.Card, Fragment: op.Fragment, Value: op.Raw}
+	r.vaulted = append(r.vaulted, m)
+	r.gather(ask{kind: askVaulted, op: i, mint: m}, r.tokens.BeginVaulted(m, r.s.clock()))
+}
+
+// index returns the keyed hash of a token.
+func (r *resolver) index(token []byte) string {
+	var buf [vault.IndexKeyLen]byte
+	return string(r.tokens.IndexKey(buf[:0], token))
+}
+
+// open turns back a sealed token, or notes what is to be asked about one that
+// is stored. Who is nobody gets nothing turned back.
+func (r *resolver) open(i int, op *rewrite.TokenOp) {
+	if op.Kind == rewrite.Reveal {
+		if !r.reveal {
+			r.unknown(op)
+			return
+		}
+		r.reveals++
+	}
+	r.arrived = true
+	index := r.index(op.Raw)
+	known := store.Command{Kind: store.Get, Key: store.TokenKey(r.scope, index)}
+	switch op.Format {
+	case rules.FormatPAN:
+		r.gather(ask{kind: askPAN, op: i, index: index}, known)
+		return
+	case rules.FormatVaulted:
+		r.gather(ask{kind: askValue, op: i, index: index}, store.Command{Kind: store.Get, Key: store.VaultedKey(r.scope, index)})
+		if vault.IsPANToken(op.Raw) {
+			r.gather(ask{kind: askFormer, op: i, index: index}, known)
+		}
 		return
 	}
 	from := len(r.results)
 	var fragment bool
 	var err error
-	r.results, fragment, err = r.s.tokens.Unseal(r.results, r.p.plan.Labels[op.Label].Name, op.Raw)
+	r.results, fragment, err = r.tokens.Unseal(r.results, r.p.plan.Labels[op.Label].Name, op.Raw)
 	if err != nil {
 		r.unknown(op)
 		return
 	}
 	op.Fragment = fragment
 	op.Result = r.since(from)
-	if op.Kind == rewrite.Known {
-		op.Result = op.Raw
-		return
-	}
-	r.p.metrics.Revealed(op.Label, 1)
+	r.gather(ask{kind: askSealed, op: i, index: index}, known)
 }
 
 func (r *resolver) unknown(op *rewrite.TokenOp) {
-	op.Unknown = true
+	op.Unknown, op.Result = true, nil
+	r.failed++
 	r.p.metrics.Unknown(op.Label, 1)
 }
 
@@ -151,111 +284,199 @@ func (r *resolver) ask() error {
 	}
 	ctx, cancel := context.WithTimeout(r.s.work, storeTimeout)
 	defer cancel()
-	if err := r.s.driver.Apply(ctx, r.reads); err != nil {
+	return r.apply(ctx, r.reads)
+}
+
+func (r *resolver) apply(ctx context.Context, cmds []store.Command) error {
+	if err := r.s.driver.Apply(ctx, cmds); err != nil {
 		return err
 	}
-	for i := range r.reads {
-		if r.reads[i].Err != nil {
-			return r.reads[i].Err
+	for i := range cmds {
+		if cmds[i].Err != nil {
+			return cmds[i].Err
 		}
 	}
 	return nil
 }
 
-// finish turns back the card tokens that the index knows.
+// finish takes the replies, and counts what the caller may do a limited number
+// of times.
 func (r *resolver) finish(ops []rewrite.TokenOp) error {
-	for i, which := range r.asked {
-		if which < 0 {
-			continue
+	var open []*vault.VaultedMint
+	for i := range r.asked {
+		a, c := &r.asked[i], &r.reads[i]
+		switch a.kind {
+		case askFailures:
+			if r.s.limiter.Failing(r.party().Name, r.party().Limits, c) {
+				return errLimit
+			}
+		case askMinted:
+			r.learn(a, c, &ops[a.op])
+		case askVaulted:
+			more, err := r.tokens.TakeVaulted(a.mint, c)
+			if err != nil {
+				return err
+			}
+			if more {
+				open = append(open, a.mint)
+			}
+		case askPAN, askSealed, askValue, askFormer:
+			r.revealed(a, c, &ops[a.op])
 		}
-		op := &ops[which]
-		if !r.reads[i].Found {
+	}
+	ctx, cancel := context.WithTimeout(r.s.work, storeTimeout)
+	defer cancel()
+	if len(open) > 0 {
+		if err := r.tokens.FinishVaulted(ctx, r.s.driver.Apply, open); err != nil {
+			return err
+		}
+	}
+	for i := range r.asked {
+		if a := &r.asked[i]; a.kind == askVaulted {
+			op := &ops[a.op]
+			op.Result = a.mint.Token
+			if a.mint.Fresh {
+				r.fresh++
+			}
+			r.minted = append(r.minted, minted{label: op.Label, format: rules.FormatVaulted, index: a.mint.Index})
+		}
+	}
+	r.former(ops)
+	r.reads, r.asked = r.reads[:0], r.asked[:0]
+	return r.count(ctx)
+}
+
+// learn takes what the store knows of a card token that was minted.
+func (r *resolver) learn(a *ask, c *store.Command, op *rewrite.TokenOp) {
+	for i := range r.minted {
+		m := &r.minted[i]
+		switch {
+		case m.index != a.index || m.format != rules.FormatPAN:
+		case vault.Revoked(c.Prior):
+			r.minted = append(r.minted[:i], r.minted[i+1:]...)
+			r.seal(op, &r.p.plan.Labels[op.Label], true)
+			return
+		case c.Found:
+			r.s.recent.add(c.Key, r.s.clock())
+			return
+		default:
+			m.store = true
+			r.fresh++
+			return
+		}
+	}
+}
+
+// revealed takes what the store knows of a token that arrived.
+func (r *resolver) revealed(a *ask, c *store.Command, op *rewrite.TokenOp) {
+	if op.Unknown {
+		return
+	}
+	from := len(r.results)
+	var err error
+	switch a.kind {
+	case askSealed:
+		if vault.Revoked(c.Prior) {
 			r.unknown(op)
-			continue
+			return
 		}
-		if op.Kind == rewrite.Known {
-			op.Result = op.Raw
-			continue
-		}
-		from := len(r.results)
-		var err error
-		if r.results, err = r.s.tokens.RevealPAN(r.results, op.Raw); err != nil {
+	case askPAN:
+		if !vault.Known(c.Prior) {
 			r.unknown(op)
-			continue
+			return
+		}
+		if r.results, err = r.tokens.RevealKnown(r.results, op.Raw, []byte(a.index)); err != nil {
+			r.unknown(op)
+			return
 		}
 		op.Result = r.since(from)
-		r.p.metrics.Revealed(op.Label, 1)
+	case askValue:
+		if !c.Found {
+			return // perhaps of a former format; see former
+		}
+		var record vault.Record
+		r.results, record, err = r.tokens.OpenVaulted(r.results, c.Key, r.p.plan.Labels[op.Label].Name, c.Prior, r.s.clock())
+		if err != nil {
+			r.unknown(op)
+			return
+		}
+		op.Result, op.Card, op.Fragment = r.since(from), record.Card, record.Fragment
+	case askFormer:
+		if op.Result != nil || !vault.Known(c.Prior) {
+			return
+		}
+		if r.results, err = r.tokens.RevealKnown(r.results, op.Raw, []byte(a.index)); err != nil {
+			return
+		}
+		op.Result, op.Card = r.since(from), true
 	}
-	r.reads, r.asked = r.reads[:0], r.asked[:0]
-	return nil
+	if op.Result == nil {
+		return
+	}
+	if op.Kind == rewrite.Known {
+		op.Result = op.Raw
+		return
+	}
+	r.p.metrics.Revealed(op.Label, 1)
 }
 
-// resolve carries out the operations of the request, and finds its subject, in
-// one round trip at most.
-func (x *exchange) resolve() *reason.Error {
-	t := &x.tokens
-	t.s, t.p, t.reveal = x.s, x.p, x.p.revealing(x.caller)
-	ops := x.req.Ops()
-	if err := t.begin(ops); err != nil {
-		x.s.logger.Error("tokens cannot be made", "request", x.id, "error", err)
-		return refuse(reason.Internal, "a token could not be made")
-	}
-	pending := x.findSubject()
-	if err := t.ask(); err != nil {
-		return refuse(reason.StoreUnavailable, "the store is away: nothing can be recorded, so nothing is forwarded")
-	}
-	if pending >= 0 {
-		if e := x.learnSubject(&t.reads[pending]); e != nil {
-			return e
+// former ends the operations on vaulted tokens that neither format knows.
+func (r *resolver) former(ops []rewrite.TokenOp) {
+	for i := range r.asked {
+		if a := &r.asked[i]; a.kind == askValue && ops[a.op].Result == nil && !ops[a.op].Unknown {
+			r.unknown(&ops[a.op])
 		}
 	}
-	if err := t.finish(ops); err != nil {
-		return refuse(reason.Internal, "a token could not be turned back")
-	}
-	return nil
 }
 
-// findSubject looks for the random id of the person whom the request is about.
-// Where it is not at hand, it is made, and a command that stores or learns it
-// joins the resolver's; its index is returned, else -1.
-func (x *exchange) findSubject() int {
-	if x.p.plan.Routes[x.route].Subject == nil {
-		return -1
+// count holds the caller to its limits.
+func (r *resolver) count(ctx context.Context) error {
+	if r.blind || r.fresh+r.reveals+r.failed == 0 {
+		return nil
 	}
-	value, ok := x.req.Subject()
-	if !ok {
-		return -1
+	c, l := r.party(), r.s.limiter
+	within, err := l.Fail(ctx, c.Name, c.Limits, r.failed)
+	if err != nil || !within {
+		return errors.Join(err, limited(within))
 	}
-	who := x.s.letters("subject", value)
-	if id, ok := x.s.subjects.get(who); ok {
-		x.subject = id
-		return -1
+	if within, err = l.Take(ctx, c.Name, c.Limits, admin.LimitReveals, r.reveals); err != nil || !within {
+		return errors.Join(err, limited(within))
 	}
-	key := store.SubjectKey(who)
-	id := letters.Random(idLetters)
-	// The value is kept beside the id, sealed, so that whoever has that right
-	// can tell a person what was disclosed (45 CFR 164.528).
-	plain := appendBytes(appendBytes(nil, id), value)
-	x.tokens.reads = append(x.tokens.reads, store.Command{Kind: store.SetOnce, Key: key, Value: x.s.ring.Seal(nil, plain, []byte(key))})
-	x.tokens.asked = append(x.tokens.asked, -1)
-	clear(plain)
-	x.subject = id
-	return len(x.tokens.reads) - 1
+	within, err = l.Take(ctx, c.Name, c.Limits, admin.LimitMints, r.fresh)
+	return errors.Join(err, limited(within || err != nil))
 }
 
-// learnSubject takes the id that is in the store.
-func (x *exchange) learnSubject(c *store.Command) *reason.Error {
-	if !c.Won {
-		plain, err := x.s.ring.Open(nil, c.Prior, []byte(c.Key))
-		d := decoder{b: plain}
-		id := d.text()
-		if err != nil || d.bad {
-			x.s.logger.Error("the register of a subject does not open", "request", x.id)
-			return refuse(reason.Internal, "the register of a subject does not open")
+func limited(within bool) error {
+	if within {
+		return nil
+	}
+	return errLimit
+}
+
+// store appends the commands that store what was minted, and the entry's
+// mention of it.
+func (r *resolver) store(cmds []store.Command, e *audit.Entry) []store.Command {
+	for i := range r.minted {
+		m := &r.minted[i]
+		label := r.p.plan.Labels[m.label].Name
+		e.Tokens = append(e.Tokens, audit.Token{Scope: audit.Name(r.scope), Label: audit.Name(label), Format: audit.Name(m.format), Key: audit.ID(m.index)})
+		if m.store {
+			key := store.TokenKey(r.scope, m.index)
+			mark := r.tokens.Mark(key, &vault.Record{Label: label, Format: string(m.format), Card: true, Created: r.s.clock(), Last4: m.last4})
+			cmds = append(cmds, store.Command{Kind: store.SetOnce, Key: key, Value: mark})
 		}
-		clear(plain)
-		x.subject = id
 	}
-	x.s.subjects.put(c.Key[len(store.SubjectKey("")):], x.subject)
-	return nil
+	for _, m := range r.vaulted {
+		cmds = r.tokens.StoreVaulted(cmds, m)
+	}
+	return cmds
+}
+
+// stored notes that what was minted is in the store.
+func (r *resolver) stored() {
+	for i := range r.minted {
+		if m := &r.minted[i]; m.store {
+			r.s.recent.add(store.TokenKey(r.scope, m.index), r.s.clock())
+		}
+	}
 }

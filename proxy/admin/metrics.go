@@ -31,6 +31,7 @@ type Metrics struct {
 	legs          *prometheus.CounterVec
 	egressBlocked *prometheus.CounterVec
 	minted        *prometheus.CounterVec
+	limited       *prometheus.CounterVec
 	revealed      *prometheus.CounterVec
 	unknown       *prometheus.CounterVec
 	whole         *prometheus.HistogramVec
@@ -84,6 +85,7 @@ func (m *Metrics) register() {
 	m.minted = m.counter("tokens_minted_total", "Tokens made, by label.", "label")
 	m.revealed = m.counter("tokens_revealed_total", "Tokens turned back into values, by label.", "label")
 	m.unknown = m.counter("tokens_unknown_total", "Tokens that could not be revealed: forged, mistyped, revoked or of another scope.", "label")
+	m.limited = m.counter("token_limit_reached_total", "Requests refused because their caller had made, revealed or tried to reveal as many tokens as it may. Worth an alert: somebody may be building a dictionary of cards.", "caller", "limit")
 
 	m.whole = m.histogram("request_duration_seconds", "From the head of a request to the end of its answer.", proxyAndUpstream(), "route")
 	m.proxy = m.histogram("request_proxy_duration_seconds", "The proxy's own share of request_duration_seconds: all of it but the wait for the primary and sync legs.", proxyBuckets, "route")
@@ -140,6 +142,11 @@ func (m *Metrics) Use(p *rules.Plan, loaded time.Time) *PlanMetrics {
 	}
 	m.state.setDestinations(p)
 	return newPlanMetrics(m, p)
+}
+
+// LimitReached counts a request that a limit of its caller refused.
+func (m *Metrics) LimitReached(caller string, what Limited) {
+	m.limited.WithLabelValues(caller, what.String()).Inc()
 }
 
 // Begin counts a request as in flight until End.
