@@ -6,13 +6,10 @@ import (
 	"chaperone/store"
 )
 
-// CheckpointKey names the register of a chain's last checkpoint.
-func CheckpointKey(chain string) string { return "{" + chain + "}:cp" }
-
 // RegisterIn returns the Register of a store.
 func RegisterIn(d store.Driver) Register {
 	return func(ctx context.Context, chain string, checkpoint []byte) error {
-		return do(ctx, d, &store.Command{Kind: store.Set, Key: CheckpointKey(chain), Value: checkpoint})
+		return do(ctx, d, &store.Command{Kind: store.Set, Key: store.CheckpointKey(chain), Value: checkpoint})
 	}
 }
 
@@ -51,7 +48,7 @@ func (s stored) Last(ctx context.Context, chain string) (uint64, error) {
 }
 
 func (s stored) Checkpoint(ctx context.Context, chain string) ([]byte, error) {
-	c := store.Command{Kind: store.Get, Key: CheckpointKey(chain)}
+	c := store.Command{Kind: store.Get, Key: store.CheckpointKey(chain)}
 	if err := do(ctx, s.driver, &c); err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (b *bed) refusedCount() int {
 // entries reads the whole log, of all processes.
 func (b *bed) entries() []audit.Entry {
 	b.t.Helper()
-	src := LogSource(b.driver)
+	src := audit.FromStore(b.driver)
 	var all []audit.Entry
 	chains, err := src.Chains(b.t.Context())
 	if err != nil {

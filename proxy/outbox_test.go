@@ -103,7 +103,7 @@ func TestTheOutboxSurvivesARestart(t *testing.T) {
 			t.Errorf("%s was taken %d times", key, times)
 		}
 	}
-	report, err := audit.Verify(t.Context(), LogSource(b.driver), audit.VerifyOptions{Sealer: b.ring, Key: audit.NewSigner(b.ring.MAC).Public(), File: audit.CheckpointFile(b.dir)})
+	report, err := audit.Verify(t.Context(), audit.FromStore(b.driver), audit.VerifyOptions{Sealer: b.ring, Key: audit.NewSigner(b.ring.MAC).Public(), File: audit.CheckpointFile(b.dir)})
 	if err != nil || len(report.Findings) != 0 {
 		t.Errorf("the log: %v %+v", err, report.Findings)
 	}

@@ -136,7 +136,7 @@ func (s *Server) openLog(ctx context.Context) error {
 		Head:     func() audit.Head { return audit.HeadOf(s.committer) },
 		Signer:   audit.NewSigner(s.ring.MAC),
 		File:     audit.CheckpointFile(s.o.DataDir),
-		Register: s.registerCheckpoint,
+		Register: audit.RegisterIn(s.driver),
 		Logger:   s.logger,
 	})
 	if err != nil {

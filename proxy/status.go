@@ -24,7 +24,7 @@ func (s *Server) openAdmin() error {
 	}
 	s.control, err = admin.ListenControl(admin.ControlOptions{
 		DataDir: s.o.DataDir,
-		Log: &audit.Reader{Source: LogSource(s.driver), Sealer: s.ring, Key: audit.NewSigner(s.ring.MAC).Public(),
+		Log: &audit.Reader{Source: audit.FromStore(s.driver), Sealer: s.ring, Key: audit.NewSigner(s.ring.MAC).Public(),
 			File: audit.CheckpointFile(s.o.DataDir)},
 		Outbox: &Outbox{s: s, own: s.outbox},
 		Status: s.status,
