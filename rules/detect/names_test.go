@@ -103,3 +103,33 @@ func BenchmarkGuardJSON(b *testing.B) {
 }
 
 func sizeName(n int) string { return map[int]string{12: "12", 40: "40", 4096: "4096"}[n] }
+
+// TestSADScreen asks about every name in the shapes that people write names in:
+// the screen may turn none of them away.
+func TestSADScreen(t *testing.T) {
+	for name := range sadNames {
+		shapes := []string{name, strings.ToUpper(name), "_" + name, name + "_", "-" + name + ".", strings.Join(strings.Split(name, ""), "_"), name[:1] + " " + name[1:]}
+		for _, shape := range shapes {
+			if len(shape) <= maxSADName && !SAD([]byte(shape)) {
+				t.Errorf("%q is no SAD name", shape)
+			}
+		}
+		for _, other := range []string{"x" + name, name + "x", name[:len(name)-1] + "ä"} {
+			if _, known := sadNames[other]; !known && SAD([]byte(other)) {
+				t.Errorf("%q is a SAD name", other)
+			}
+		}
+	}
+}
+
+func BenchmarkSAD(b *testing.B) {
+	var names [][]byte
+	for _, n := range strings.Fields("transaction_id timestamp currency terminal cashier birth_date category unit_price practitioner card number exp_month holder cvv") {
+		names = append(names, []byte(n))
+	}
+	for b.Loop() {
+		for _, n := range names {
+			SAD(n)
+		}
+	}
+}

@@ -1,7 +1,10 @@
 package detect
 
-// maxSADName is the length of the longest name below and its decorations.
-const maxSADName = 40
+// Lengths of a member name, decorations and all, that SAD looks at.
+const (
+	minSADName = 3
+	maxSADName = 40
+)
 
 // SAD reports whether a decoded member name is one of the usual names of
 // sensitive authentication data (PCI DSS 3.3.1: card verification code, full
@@ -10,36 +13,54 @@ const maxSADName = 40
 // card, cc, credit_card, debit_card or payment before them and code, number,
 // value, no or data behind them.
 func SAD(name []byte) bool {
-	if len(name) < 3 || len(name) > maxSADName || !sadFirst[name[0]] {
+	// The screen turns nearly all names away, small enough to be inlined.
+	return len(name) >= minSADName && sadScreen[name[0]&31]>>(name[1]&31)&1 != 0 && sad(name)
+}
+
+func sad(name []byte) bool {
+	if len(name) > maxSADName || sadLast[name[0]&31]>>(name[len(name)-1]&31)&1 == 0 {
 		return false
 	}
 	var buf [maxSADName]byte
-	folded := buf[:0]
+	n := 0
 	for _, c := range name {
-		switch {
-		case c >= 'A' && c <= 'Z':
-			folded = append(folded, c+'a'-'A')
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-			folded = append(folded, c)
-		case c == '-' || c == '_' || c == ' ' || c == '.':
-		default:
+		f := sadFold[c]
+		if f == sadNever {
 			return false
 		}
+		buf[n] = f
+		if f != sadPassed {
+			n++
+		}
 	}
-	return sadName(folded)
+	_, ok := sadNames[string(buf[:n])]
+	return ok
 }
 
-// sadFirst marks the first bytes that a name may have.
-var sadFirst = func() (t [256]bool) {
-	for _, c := range "CcDdEeFfIiMmOoPpRrSsTtVv-_ ." {
-		t[c] = true
+// sadFold folds the bytes of a name; two values are none that a folded name
+// has: that of what is passed over, and that of what no name holds.
+const sadPassed, sadNever = 1, 0
+
+var sadFold = func() (t [256]byte) {
+	for c := 'a'; c <= 'z'; c++ {
+		t[c], t[c-'a'+'A'] = byte(c), byte(c)
+	}
+	for c := '0'; c <= '9'; c++ {
+		t[c] = byte(c)
+	}
+	for _, c := range sadDecorations {
+		t[c] = sadPassed
 	}
 	return t
 }()
 
-func sadName(name []byte) bool {
-	switch string(name) {
-	case "pin", "pinblock", "pindata", "pinnumber", "cardpin", "encryptedpin", "encryptedpinblock", "encpinblock", "onlinepin",
+const sadDecorations = "-_ ."
+
+// sadNames are all names, folded.
+var sadNames = func() map[string]struct{} {
+	names := map[string]struct{}{}
+	for _, n := range [...]string{
+		"pin", "pinblock", "pindata", "pinnumber", "cardpin", "encryptedpin", "encryptedpinblock", "encpinblock", "onlinepin",
 		"cardcode", "securitycode", "securityvalue", "cardsecuritycode", "cardsecurityvalue", "cardsecuritynumber",
 		"verificationvalue", "cardverification", "cardverificationcode", "cardverificationvalue",
 		"cardverificationnumber", "cardverificationdata", "cardvalidationcode", "cardvalidationvalue",
@@ -47,30 +68,42 @@ func sadName(name []byte) bool {
 		"track1", "track2", "track3", "track1data", "track2data", "track3data", "trackdata",
 		"trackone", "tracktwo", "fulltrack", "fulltrackdata", "track2equivalent", "track2equivalentdata",
 		"rawtrack", "rawtrackdata", "swipedata", "cardswipe",
-		"magstripe", "magstripedata", "magneticstripe", "magneticstripedata", "magdata", "msrdata":
-		return true
+		"magstripe", "magstripedata", "magneticstripe", "magneticstripedata", "magdata", "msrdata",
+	} {
+		names[n] = struct{}{}
 	}
-	for _, p := range [...]string{"creditcard", "debitcard", "payment", "card", "cc"} {
-		if len(name) > len(p)+2 && string(name[:len(p)]) == p {
-			return verificationCode(name[len(p):])
+	// What networks and gateways call the card verification code.
+	for _, core := range [...]string{
+		"cvv", "cvv1", "cvv2", "cvv3", "icvv", "dcvv", "cvc", "cvc1", "cvc2", "cvc3", "cvn", "cvn2", "cvd", "cvd2",
+		"cve", "cav", "cav2", "cid", "csc", "csc2",
+	} {
+		for _, before := range [...]string{"", "creditcard", "debitcard", "payment", "card", "cc"} {
+			for _, behind := range [...]string{"", "code", "number", "value", "data", "no"} {
+				names[before+core+behind] = struct{}{}
+			}
 		}
 	}
-	return verificationCode(name)
-}
+	return names
+}()
 
-// verificationCode reports whether the name is one that networks and gateways
-// give to the card verification code, with or without "code" and the like.
-func verificationCode(name []byte) bool {
-	for _, s := range [...]string{"", "code", "number", "value", "data", "no"} {
-		core := len(name) - len(s)
-		if core < 3 || string(name[core:]) != s {
-			continue
-		}
-		switch string(name[:core]) {
-		case "cvv", "cvv1", "cvv2", "cvv3", "icvv", "dcvv", "cvc", "cvc1", "cvc2", "cvc3", "cvn", "cvn2", "cvd", "cvd2",
-			"cve", "cav", "cav2", "cid", "csc", "csc2":
-			return true
+// sadScreen and sadLast have a bit for every pair of first and second, and of
+// first and last byte that a name can have, by the low five bits of each, which
+// are the same in both cases of a letter. A name may begin and end with
+// decorations, and have one behind its first letter.
+var sadScreen, sadLast = func() (screen, last [32]uint32) {
+	for name := range sadNames {
+		first := name[0] & 31
+		screen[first] |= 1 << (name[1] & 31)
+		last[first] |= 1 << (name[len(name)-1] & 31)
+	}
+	for _, d := range sadDecorations {
+		for c := range screen {
+			screen[c] |= 1 << (d & 31)
+			last[c] |= 1 << (d & 31)
 		}
 	}
-	return false
-}
+	for _, d := range sadDecorations {
+		screen[d&31], last[d&31] = 1<<32-1, 1<<32-1
+	}
+	return screen, last
+}()
