@@ -12,31 +12,36 @@ func skip(b []byte, i int) int {
 }
 
 // scanNumber reads a number that begins at b[i]: it returns the offset after
-// it, or -1 where the grammar of RFC 8259, 6, is broken.
-func scanNumber(b []byte, i int) int {
+// it, or -1 where the grammar of RFC 8259, 6, is broken, and whether it has an
+// exponent.
+func scanNumber(b []byte, i int) (end int, exponent bool) {
 	if b[i] == '-' {
 		i++
 	}
 	start := i
 	if i = digitRun(b, i); i == start || (b[start] == '0' && i > start+1) {
-		return -1
+		return -1, false
 	}
-	if i < len(b) && b[i] == '.' {
+	if i >= len(b) || b[i] == ',' {
+		return i, false // most numbers
+	}
+	if b[i] == '.' {
 		start = i + 1
 		if i = digitRun(b, start); i == start {
-			return -1
+			return -1, false
 		}
 	}
 	if i < len(b) && b[i]|0x20 == 'e' {
+		exponent = true
 		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
 			i++
 		}
 		start = i
 		if i = digitRun(b, i); i == start {
-			return -1
+			return -1, false
 		}
 	}
-	return i
+	return i, exponent
 }
 
 func digitRun(b []byte, i int) int {

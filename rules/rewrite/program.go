@@ -56,6 +56,7 @@ type program struct {
 	fields     int                // its fields, in slots from slotField on
 	panSets    []rules.LabelID    // by set: its label of token format pan, or NoLabel
 	sadSets    []bool             // by set: it has a label of the family sad
+	detectPAN  bool               // some label asks for card numbers
 	strict     bool               // the route has item legs
 	recompute  bool               // some leg shows its own totals
 	slots      int                // all of them

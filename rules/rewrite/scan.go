@@ -32,7 +32,7 @@ func (m *Message) scan() *reason.Error {
 				}
 				continue
 			}
-		} else if i, fault = m.leaf(at, i); fault != nil {
+		} else if i, fault = m.leaf(&cur, at, i); fault != nil {
 			return fault
 		}
 		// A value ends before i: close what ends with it, or go on behind a
@@ -74,9 +74,10 @@ func (m *Message) open(cur *frame, at state, i int) *reason.Error {
 	if len(m.stack) == m.depth {
 		return refuse(reason.BodyTooDeep, i, "")
 	}
-	m.stack = append(m.stack, *cur)
 	n := uint32(len(m.tape))
 	m.tape = append(m.tape, node{start: uint32(i), state: at})
+	cur.noted |= at & noted
+	m.stack = append(m.stack, *cur)
 	*cur = frame{node: n, state: at, array: m.body[i] == '['}
 	if slots := m.prog.table.States[at.automaton()].Slots; slots != 0 {
 		m.capture(slots, n)
@@ -87,9 +88,13 @@ func (m *Message) open(cur *frame, at state, i int) *reason.Error {
 
 // close ends the container before offset i.
 func (m *Message) close(cur *frame, i int) {
-	n := &m.tape[cur.node]
+	n, found := &m.tape[cur.node], cur.noted != 0
 	n.end, n.next = uint32(i), uint32(len(m.tape))
 	*cur = m.stack[len(m.stack)-1]
+	if found {
+		n.state |= stateFound
+		cur.noted |= stateFound
+	}
 	m.stack = m.stack[:len(m.stack)-1]
 }
 
@@ -106,19 +111,29 @@ func (m *Message) child(cur *frame, i int) (int, state, *reason.Error) {
 		cur.index++
 		return i, state(target)<<stateShift | inherited, nil
 	}
+	return m.member(cur, i, inherited)
+}
+
+// member reads the name that begins at b[i], and the colon behind it.
+func (m *Message) member(cur *frame, i int, at state) (int, state, *reason.Error) {
 	b := m.body
 	if i >= len(b) || b[i] != '"' {
 		return i, 0, refuse(reason.BodyMalformed, i, "a member name is missing")
 	}
-	end, marks, code := scanString(b, i+1)
-	if code != reason.None {
-		return i, 0, refuse(code, end, "")
+	start := i + 1
+	end, escaped := plainEnd(b, start), false
+	name, room := b[start:end], b[start:]
+	if end >= len(b) || b[end] != '"' {
+		var code reason.Code
+		if end, escaped, code = scanString(b, start); code != reason.None {
+			return i, 0, refuse(code, end, "")
+		}
+		if name, room = b[start:end], b[start:]; escaped {
+			name = m.nameText.decode(name)
+			room = name
+		}
 	}
-	name := b[i+1 : end]
-	if marks&markEscaped != 0 {
-		name = m.nameText.decode(name)
-	}
-	target, once, mark := m.prog.table.Member(cur.state.automaton(), name)
+	target, once, mark := m.prog.table.Member(cur.state.automaton(), room, len(name))
 	if once != 0 {
 		bit := uint64(1) << (once - 1)
 		if cur.seen&bit != 0 {
@@ -126,15 +141,14 @@ func (m *Message) child(cur *frame, i int) (int, state, *reason.Error) {
 		}
 		cur.seen |= bit
 	}
-	at := state(target)<<stateShift | inherited
+	at |= state(target) << stateShift
 	if mark == automaton.MarkYes || mark == automaton.Unmarked && detect.SAD(name) {
 		at |= stateSAD
 	}
-	if end-i > minSpan && m.detectString(i+1, end, marks, name, true) {
+	if end-start >= minSpan && m.detectString(uint32(len(m.tape)), start, end, escaped, name, true) {
 		at |= stateSpans
 	}
-	i = skip(b, end+1)
-	if i >= len(b) || b[i] != ':' {
+	if i = skip(b, end+1); i >= len(b) || b[i] != ':' {
 		return i, 0, refuse(reason.BodyMalformed, i, "a colon is missing")
 	}
 	return skip(b, i+1), at, nil
@@ -142,24 +156,31 @@ func (m *Message) child(cur *frame, i int) (int, state, *reason.Error) {
 
 // leaf reads the string, number or word that begins at b[i] and returns the
 // offset after it.
-func (m *Message) leaf(at state, i int) (int, *reason.Error) {
-	b := m.body
+func (m *Message) leaf(cur *frame, at state, i int) (int, *reason.Error) {
+	b, n := m.body, uint32(len(m.tape))
 	end := -1
 	switch c := b[i]; {
 	case c == '"':
-		quote, marks, code := scanString(b, i+1)
-		if code != reason.None {
-			return i, refuse(code, quote, "")
+		start := i + 1
+		quote := plainEnd(b, start)
+		if quote >= len(b) || b[quote] != '"' {
+			var escaped bool
+			var code reason.Code
+			if quote, escaped, code = scanString(b, start); code != reason.None {
+				return i, refuse(code, quote, "")
+			}
+			if escaped {
+				at |= stateEscaped
+			}
 		}
 		end = quote + 1
-		if marks&markEscaped != 0 {
-			at |= stateEscaped
-		}
-		if quote-i > minSpan && m.detectString(i+1, quote, marks, nil, false) {
+		if quote-start >= minSpan && m.detectString(n, start, quote, at&stateEscaped != 0, nil, false) {
 			at |= stateSpans
 		}
 	case c-'0' <= 9 || c == '-':
-		if end = scanNumber(b, i); end >= 0 && m.detectNumber(i, end) {
+		// A number of few digits is no card number, unless by its exponent.
+		var exponent bool
+		if end, exponent = scanNumber(b, i); (end-i >= minSpan || exponent) && m.detectNumber(n, i, end) {
 			at |= stateSpans
 		}
 	default:
@@ -168,7 +189,7 @@ func (m *Message) leaf(at state, i int) (int, *reason.Error) {
 	if end < 0 {
 		return i, refuse(reason.BodyMalformed, i, "no JSON value")
 	}
-	n := uint32(len(m.tape))
+	cur.noted |= at & noted
 	m.tape = append(m.tape, node{start: uint32(i), end: uint32(end), state: at, next: n + 1})
 	if slots := m.prog.table.States[at.automaton()].Slots; slots != 0 {
 		m.capture(slots, n)

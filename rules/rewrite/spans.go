@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"bytes"
+
 	"chaperone/rules"
 	"chaperone/rules/detect"
 )
@@ -50,18 +52,18 @@ func mayHoldPAN(text []byte) bool {
 
 // detectString runs the detectors over the content of the string b[start:end],
 // whose decoded text is given where the caller has it, and adds what they find
-// to the spans of the next node.
-func (m *Message) detectString(start, end int, marks uint8, text []byte, name bool) bool {
+// to the spans of node n.
+func (m *Message) detectString(n uint32, start, end int, escaped bool, text []byte, name bool) bool {
 	content := m.body[start:end]
 	switch {
 	case text != nil:
-	case marks&markEscaped != 0:
+	case escaped:
 		text = m.text.decode(content)
 	default:
 		text = content
 	}
-	sealed := marks&(markUnderscore|markEscaped) != 0 && len(text) >= minSealed
-	pan := len(m.prog.engine.panLabels) > 0 && mayHoldPAN(text)
+	sealed := len(text) >= minSealed && bytes.IndexByte(text, '_') >= 0
+	pan := m.prog.detectPAN && mayHoldPAN(text)
 	if !sealed && !pan {
 		return false
 	}
@@ -70,8 +72,8 @@ func (m *Message) detectString(start, end int, marks uint8, text []byte, name bo
 	for i := range m.found {
 		f := &m.found[i]
 		s := m.newSpan(f, text)
-		s.node, s.name = uint32(len(m.tape)), name
-		if marks&markEscaped == 0 {
+		s.node, s.name = n, name
+		if !escaped {
 			s.start, s.end = uint32(start+f.Start), uint32(start+f.End)
 		} else {
 			s.start = uint32(start + raw.at(f.Start))
@@ -144,34 +146,21 @@ func (e *Engine) tagged(letters []byte) rules.LabelID {
 	return rules.NoLabel
 }
 
-// detectNumber adds a span to the next node if the number b[start:end] is a
-// card number by its value.
-func (m *Message) detectNumber(start, end int) bool {
-	literal := m.body[start:end]
-	if len(m.prog.engine.panLabels) == 0 {
-		return false
-	}
-	if len(literal) < minSpan && !hasExponent(literal) {
+// detectNumber adds a span to node n if the number b[start:end] is a card number
+// by its value.
+func (m *Message) detectNumber(n uint32, start, end int) bool {
+	if !m.prog.detectPAN {
 		return false
 	}
 	m.digits = m.digits[:0]
-	digits, ok := detect.PANNumber(m.digits, literal)
+	digits, ok := detect.PANNumber(m.digits, m.body[start:end])
 	if !ok {
 		return false
 	}
 	m.digits = digits
 	m.spans = append(m.spans, span{
-		node: uint32(len(m.tape)), start: uint32(start), end: uint32(end),
+		node: n, start: uint32(start), end: uint32(end),
 		label: rules.NoLabel, whole: true, text: m.arena.copy(digits),
 	})
 	return true
-}
-
-func hasExponent(literal []byte) bool {
-	for _, c := range literal {
-		if c|0x20 == 'e' {
-			return true
-		}
-	}
-	return false
 }

@@ -8,12 +8,6 @@ import (
 	"chaperone/rules/reason"
 )
 
-// Marks of a scanned string.
-const (
-	markEscaped    = 1 << iota // it holds an escape
-	markUnderscore             // it may hold an underscore
-)
-
 const (
 	ones  = 0x0101010101010101
 	highs = 0x8080808080808080
@@ -21,82 +15,64 @@ const (
 
 // stops sets the high bit of the first byte of x that ends a run of plain
 // string bytes: a quote, a backslash, a control character or a byte beyond
-// ASCII. Bits above the first may be wrong.
+// ASCII. Bits above the first may be wrong. Exclusive or with two swaps the
+// quote with the blank and leaves the control characters among themselves, so
+// that one comparison finds both.
 func stops(x uint64) uint64 {
-	quote, slash := x^('"'*ones), x^('\\'*ones)
-	return ((quote-ones)&^quote | (slash-ones)&^slash | (x-' '*ones)&^x | x) & highs
-}
-
-func underscores(x uint64) uint64 {
-	x ^= '_' * ones
-	return (x - ones) &^ x & highs
+	quoteOrControl, backslash := (x^2*ones)-'!'*ones, (x^'\\'*ones)-ones
+	return (quoteOrControl | backslash | x) & highs
 }
 
 // scanString reads a string whose first byte after the quote is b[i]. It
-// returns the offset of the closing quote, or where the string is at fault and
-// why.
-func scanString(b []byte, i int) (end int, marks uint8, fault reason.Code) {
-	under := uint64(0)
+// returns the offset of the closing quote and whether there are escapes on the
+// way, or where the string is at fault and why.
+func scanString(b []byte, i int) (end int, escaped bool, fault reason.Code) {
 	for {
-		at, u, found := plainWords(b, i)
-		under |= u
-		if i = at; !found {
-			for i < len(b) && plain[b[i]] {
-				if b[i] == '_' {
-					under = 1
-				}
-				i++
-			}
-			if i >= len(b) {
-				return i, 0, reason.BodyMalformed
-			}
+		if i = plainEnd(b, i); i >= len(b) {
+			return i, false, reason.BodyMalformed
 		}
 		switch c := b[i]; {
 		case c == '"':
-			if under != 0 {
-				marks |= markUnderscore
-			}
-			return i, marks, reason.None
+			return i, escaped, reason.None
 		case c == '\\':
-			marks |= markEscaped
+			escaped = true
 			if i, fault = scanEscape(b, i); fault != reason.None {
-				return i, 0, fault
+				return i, false, fault
 			}
 		case c < ' ':
-			return i, 0, reason.BodyMalformed
+			return i, false, reason.BodyMalformed
 		default:
 			next := scanUTF8(b, i)
 			if next < 0 {
-				return i, 0, reason.BodyNotUTF8
+				return i, false, reason.BodyNotUTF8
 			}
 			i = next
 		}
 	}
 }
 
-// plainWords passes over plain string bytes from b[i] on, a word at a time. It
-// returns the offset of the first byte that is none, or with found false that
-// of the last bytes, which fill no word; and whether underscores are among
-// what it passed (not zero).
-func plainWords(b []byte, i int) (at int, under uint64, found bool) {
-	for i+8 <= len(b) {
-		x := binary.LittleEndian.Uint64(b[i:])
-		if stop := stops(x); stop != 0 {
-			return i + bits.TrailingZeros64(stop)>>3, under | underscores(x)&(stop&-stop-1), true
+// plainEnd passes over plain string bytes from b[i] on, a word at a time, and
+// four where a string is long. It returns the offset of the first byte that is
+// none, or len(b).
+func plainEnd(b []byte, i int) int {
+	for rest := b[i:]; len(rest) >= 8; rest = b[i:] {
+		if stop := stops(binary.LittleEndian.Uint64(rest)); stop != 0 {
+			return i + bits.TrailingZeros64(stop)>>3
 		}
-		under |= underscores(x)
 		i += 8
-		for i+32 <= len(b) {
-			x, y := binary.LittleEndian.Uint64(b[i:]), binary.LittleEndian.Uint64(b[i+8:])
-			z, w := binary.LittleEndian.Uint64(b[i+16:]), binary.LittleEndian.Uint64(b[i+24:])
+		for rest = rest[8:]; len(rest) >= 32; rest = rest[32:] {
+			x, y := binary.LittleEndian.Uint64(rest), binary.LittleEndian.Uint64(rest[8:])
+			z, w := binary.LittleEndian.Uint64(rest[16:]), binary.LittleEndian.Uint64(rest[24:])
 			if stops(x)|stops(y)|stops(z)|stops(w) != 0 {
 				break
 			}
-			under |= underscores(x) | underscores(y) | underscores(z) | underscores(w)
 			i += 32
 		}
 	}
-	return i, under, false
+	for i < len(b) && plain[b[i]] {
+		i++
+	}
+	return i
 }
 
 // plain marks the bytes that stand for themselves in a string.

@@ -20,8 +20,12 @@ const (
 	stateSAD     state = 1 << iota // the value, or one around it, bears a name of authentication data
 	stateSpans                     // Message.spans has entries for the node
 	stateEscaped                   // it is a string with escapes
-	stateShift   = 3
+	stateFound                     // of a container: something under it has stateSAD or stateSpans
+	stateShift   = 4
 )
+
+// noted are the states that ask the walk for more than the automaton knows.
+const noted = stateSAD | stateSpans | stateFound
 
 func (s state) automaton() uint32 { return uint32(s >> stateShift) }
 
@@ -35,6 +39,7 @@ type frame struct {
 	index uint32 // of the current element
 	child uint32 // its node, in an array of line items
 	seen  uint64 // the deciding members so far
+	noted state  // what its children have of noted
 	array bool
 	items bool
 }

@@ -198,12 +198,12 @@ func (t *Table) hash(edges []namedEdge, mark func(name []byte) bool) {
 				t.names = append(t.names, e.name...)
 			}
 			stored.name, stored.length = at, uint16(len(e.name))
-			stored.w0, stored.w1 = words([]byte(e.name))
+			stored.w0, stored.w1 = words([]byte(e.name), len(e.name))
 			if stored.mark = MarkNo; mark([]byte(e.name)) {
 				stored.mark = MarkYes
 			}
 		}
-		at := t.slot(e.state, stored.w0, stored.w1, int(stored.length))
+		at := t.slot(e.state, stored.w0, stored.w1)
 		for t.edges[at&uint64(size-1)].state != 0 {
 			at++
 		}

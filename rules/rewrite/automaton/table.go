@@ -33,8 +33,8 @@ type State struct {
 	shape    uint8
 }
 
-// edge is one transition by name or index. Names up to 16 bytes are equal if
-// and only if their words and lengths are.
+// edge is one transition by name or index. Names up to wordsSize bytes are
+// equal if and only if their words and lengths are.
 type edge struct {
 	w0, w1 uint64
 	state  uint32 // plus one; zero marks a free slot
@@ -69,22 +69,24 @@ const (
 	MarkYes
 )
 
-// Member returns the state of the member with this decoded name in an object
-// of state s. once, if not zero, is the number from 1 to 64 of the member
-// within the object: two members of one object with the same number are
-// duplicates of a member that decides something. mark is what Build's function
-// said of the name, Unmarked where the lookup did not meet the name.
-func (t *Table) Member(s uint32, name []byte) (target uint32, once, mark uint8) {
+// Member returns the state of a member in an object of state s. Its decoded
+// name is room[:n]; what follows it in room is of no meaning, but spares time
+// where room has wordsSize bytes. once, if not zero, is the number from 1 to 64
+// of the member within the object: two members of one object with the same
+// number are duplicates of a member that decides something. mark is what
+// Build's function said of the name, Unmarked where the lookup did not meet the
+// name.
+func (t *Table) Member(s uint32, room []byte, n int) (target uint32, once, mark uint8) {
 	st := &t.States[s]
 	if st.shape&named == 0 {
 		return st.member, 0, Unmarked
 	}
-	w0, w1 := words(name)
-	if e := t.find(s, w0, w1, name); e != nil {
+	w0, w1 := words(room, n)
+	if e := t.find(s, w0, w1, room[:n]); e != nil {
 		return e.target, e.once, e.mark
 	}
 	if f := st.fallback; f != s && t.States[f].shape&named != 0 {
-		if e := t.find(f, w0, w1, name); e != nil {
+		if e := t.find(f, w0, w1, room[:n]); e != nil {
 			return e.target, 0, e.mark
 		}
 	}
@@ -97,7 +99,7 @@ func (t *Table) Element(s uint32, index uint32) uint32 {
 	if st.shape&indexed == 0 {
 		return st.element
 	}
-	for at := t.slot(s, uint64(index), 0, indexLength); ; at++ {
+	for at := t.slot(s, uint64(index), 0); ; at++ {
 		e := &t.edges[at&uint64(len(t.edges)-1)]
 		if e.state == 0 {
 			return st.element
@@ -112,38 +114,47 @@ func (t *Table) find(s uint32, w0, w1 uint64, name []byte) *edge {
 	if len(name) > maxName {
 		return nil
 	}
-	mask := uint64(len(t.edges) - 1)
-	for at := t.slot(s, w0, w1, len(name)); ; at++ {
-		e := &t.edges[at&mask]
+	edges := t.edges
+	for at := t.slot(s, w0, w1); ; at++ {
+		e := &edges[at&uint64(len(edges)-1)]
+		if e.state == s+1 && e.w0 == w0 && e.w1 == w1 && int(e.length) == len(name) &&
+			(len(name) <= wordsSize || string(t.names[e.name:int(e.name)+len(name)]) == string(name)) {
+			return e
+		}
 		if e.state == 0 {
 			return nil
 		}
-		if e.state == s+1 && e.w0 == w0 && e.w1 == w1 && int(e.length) == len(name) &&
-			(len(name) <= 16 || string(t.names[e.name:int(e.name)+len(name)]) == string(name)) {
-			return e
-		}
 	}
 }
 
-// slot spreads state, words and length over the table. Only names of the
-// policy are ever stored, so nobody outside can make it collide.
-func (t *Table) slot(s uint32, w0, w1 uint64, length int) uint64 {
-	h := (w0 + uint64(s)*0x9E3779B97F4A7C15 + uint64(length)) * 0xD6E8FEB86659FD93
-	h = (bits.RotateLeft64(h, 32) ^ w1) * 0xA0761D6478BD642F
-	return h >> t.shift
+// slot spreads state and words over the table. Only names of the policy are
+// ever stored, so nobody outside can make it collide.
+func (t *Table) slot(s uint32, w0, w1 uint64) uint64 {
+	h := w0 ^ bits.RotateLeft64(w1*0xA0761D6478BD642F, 32) ^ uint64(s)*0x9E3779B97F4A7C15
+	return h * 0xD6E8FEB86659FD93 >> t.shift
 }
 
-// words packs a name into two words: all of it up to 16 bytes, else its first
-// and last eight.
-func words(b []byte) (w0, w1 uint64) {
-	n := len(b)
+// wordsSize is the length of two words.
+const wordsSize = 16
+
+// words packs the first bytes of the name room[:n] into two words, which are
+// filled up with zeros.
+func words(room []byte, n int) (w0, w1 uint64) {
+	if len(room) < wordsSize {
+		var short [wordsSize]byte
+		copy(short[:], room)
+		room = short[:]
+	}
+	w0, w1 = binary.LittleEndian.Uint64(room), binary.LittleEndian.Uint64(room[8:])
 	switch {
-	case n > 8:
-		return binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
-	case n >= 4:
-		return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32, 0
-	case n > 0:
-		return uint64(b[0]) | uint64(b[n>>1])<<8 | uint64(b[n-1])<<16, 0
+	case n <= 8:
+		return w0 & low(n), 0
+	case n < wordsSize:
+		return w0, w1 & low(n-8)
 	}
-	return 0, 0
+	return w0, w1
 }
+
+// low returns the mask of the first n bytes of a word, of which there are at
+// most eight.
+func low(n int) uint64 { return 1<<(8*uint(n)) - 1 }
