@@ -73,7 +73,10 @@ func (x *xaes) derive(prefix [12]byte) *derived {
 		panic(err) // the key has 32 bytes
 	}
 	clear(key[:])
-	aead, err := cipher.NewGCM(block)
+	// The second half of the nonce is drawn inside the cryptographic module, as
+	// FIPS 140-3 asks of GCM with random nonces, and stands before the
+	// ciphertext: just where XAES has it.
+	aead, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
 		panic(err) // AES has the block size that GCM asks for
 	}
@@ -92,11 +95,7 @@ func (x *xaes) seal(dst, plaintext, ad []byte) []byte {
 		x.current.Store(d)
 	}
 	dst = slices.Grow(dst, xaesNonceSize+len(plaintext)+gcmTagSize)
-	at := len(dst) + len(d.prefix)
-	dst = append(dst, d.prefix[:]...)
-	dst = dst[:at+12]
-	_, _ = rand.Read(dst[at:])
-	return d.aead.Seal(dst, dst[at:], plaintext, ad)
+	return d.aead.Seal(append(dst, d.prefix[:]...), nil, plaintext, ad)
 }
 
 // open appends the plaintext of what seal made. On failure dst is returned as
@@ -114,7 +113,7 @@ func (x *xaes) open(dst, sealed, ad []byte) ([]byte, error) {
 			slot.Store(d)
 		}
 	}
-	out, err := d.aead.Open(dst, sealed[12:xaesNonceSize], sealed[xaesNonceSize:], ad)
+	out, err := d.aead.Open(dst, nil, sealed[len(prefix):], ad)
 	if err != nil {
 		return dst, ErrForged
 	}
