@@ -26,8 +26,9 @@ type Options struct {
 	Hosts      []string    // accepted in Host, besides the address and the local forms
 	Admin      string      // host:port of metrics and health; empty: none
 	AdminHosts []string
-	DataDir    string // an existing folder: journal, checkpoints, control socket
-	Journal    string // the committer's journal; empty: DataDir/journal
+	AdminTLS   *tls.Config // nil: plain HTTP
+	DataDir    string      // an existing folder: journal, checkpoints, control socket
+	Journal    string      // the committer's journal; empty: DataDir/journal
 
 	Limits  Limits
 	Outbox  OutboxOptions

@@ -8,6 +8,7 @@ import (
 	"chaperone/audit"
 	"chaperone/proxy/admin"
 	"chaperone/proxy/admin/control"
+	"chaperone/rules"
 	"chaperone/store"
 )
 
@@ -15,9 +16,12 @@ import (
 // socket.
 func (s *Server) openAdmin() error {
 	s.metrics.SetState(s.state)
+	desk := &admin.TokenDesk{Plan: func() *rules.Plan { return s.policy.Load().plan }, Ring: s.ring, Driver: s.driver,
+		Commit: s.commitEntry, Limiter: s.limiter, Forget: s.recent.clear, Clock: s.clock, Logger: s.logger}
 	var err error
 	if s.o.Admin != "" {
-		s.admin, err = admin.Listen(admin.Options{Address: s.o.Admin, Hosts: s.o.AdminHosts, Metrics: s.metrics, Ready: s.ready, Logger: s.logger})
+		s.admin, err = admin.Listen(admin.Options{Address: s.o.Admin, Hosts: s.o.AdminHosts, Metrics: s.metrics, Ready: s.ready,
+			Tokens: desk, TLS: s.o.AdminTLS, Logger: s.logger})
 		if err != nil {
 			return err
 		}
@@ -28,11 +32,17 @@ func (s *Server) openAdmin() error {
 			File: audit.CheckpointFile(s.o.DataDir)},
 		Outbox: &Outbox{s: s, own: s.outbox},
 		Status: s.status,
+		Tokens: desk,
 		Record: admin.RecorderFunc(s.record),
 		Logger: s.logger,
 		Ring:   s.ring,
 	})
 	return err
+}
+
+// commitEntry stores an entry together with what it speaks of.
+func (s *Server) commitEntry(_ context.Context, e *audit.Entry, cmds []store.Command) error {
+	return s.committer.Commit(s.work, &store.Unit{Entries: [][]byte{s.sealing().Seal(nil, e)}, Commands: cmds})
 }
 
 // record is admin.Recorder.

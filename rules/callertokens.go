@@ -41,6 +41,9 @@ type CallerLimits struct {
 // of card numbers that share a BIN and the last four digits.
 var defaultCallerLimits = CallerLimits{MintsPerDay: 5000, RevealsPerDay: 20000, FailedRevealsPerHour: 60}
 
+// DefaultCallerLimits are the limits of whom the policy does not speak of.
+func DefaultCallerLimits() CallerLimits { return defaultCallerLimits }
+
 const maxCallerLimit = 1e9
 
 // Scope names the scope of the tokens of a caller's requests on a route, by

@@ -52,6 +52,9 @@ func New(ring *keys.Ring, scope string) *Tokens {
 	return t
 }
 
+// Scope returns the name of the scope.
+func (t *Tokens) Scope() string { return string(t.scope) }
+
 // scratch is room for what is handed to interfaces of the cryptography, and
 // would be an allocation if it were on the stack.
 type scratch struct {

@@ -25,6 +25,7 @@ type ControlOptions struct {
 	Record  Recorder // of who reads the log or the outbox
 	Logger  *slog.Logger
 	Ring    *keys.Ring // nil: the keyring is not served
+	Tokens  *TokenDesk // nil: tokens are not served
 }
 
 // Control is the control socket of a running proxy.

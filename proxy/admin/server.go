@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,11 +18,14 @@ type Options struct {
 	Hosts   []string // names by which it is reached, besides loopback and its own address
 	Metrics *Metrics
 	Ready   func(ctx context.Context) Readiness // answers within a second
+	Tokens  *TokenDesk                          // nil: tokens are not served
+	TLS     *tls.Config                         // nil: plain HTTP
 	Logger  *slog.Logger
 }
 
-// Server is the admin listener: /metrics, /healthz and /readyz. It shows no
-// value and no secret, and nothing else than these three.
+// Server is the admin listener: /metrics, /healthz and /readyz, which show no
+// value and no secret, and to callers with the right the API of tokens, which
+// /openapi.json describes.
 type Server struct {
 	listener net.Listener
 	server   *http.Server
@@ -37,11 +41,17 @@ func Listen(o Options) (*Server, error) {
 	mux.Handle("GET /metrics", o.Metrics.Handler())
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, o.Ready) })
+	if o.Tokens != nil {
+		(&tokenAPI{desk: o.Tokens}).register(mux)
+	}
+	if o.TLS != nil {
+		l = tls.NewListener(l, o.TLS)
+	}
 	return &Server{listener: l, server: &http.Server{
 		Handler:           secured(checkHost(o.Hosts, mux)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
+		WriteTimeout:      10 * time.Minute, // a revocation waits for the store's files
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
