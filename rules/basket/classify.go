@@ -2,7 +2,6 @@ package basket
 
 import (
 	"strings"
-	"sync"
 
 	"chaperone/rules"
 )
@@ -13,7 +12,6 @@ type Classifier struct {
 	fields    []rules.Path
 	classes   []class // those with a label first
 	otherwise rules.ClassID
-	pool      sync.Pool // of *folder
 }
 
 // class is one class of the policy.
@@ -25,7 +23,7 @@ type class struct {
 // condition compares the folded value of one field.
 type condition struct {
 	field int
-	equal map[string]struct{}
+	equal equals
 	globs []glob
 	words *phrases
 }
@@ -34,7 +32,6 @@ type condition struct {
 // simple folding, once and on both sides; no other normalization takes place.
 func NewClassifier(b *rules.Basket) *Classifier {
 	c := &Classifier{otherwise: b.Otherwise}
-	c.pool.New = func() any { return new(folder) }
 	index := map[string]int{}
 	for _, labelled := range [...]bool{true, false} {
 		for i, spec := range b.Classes {
@@ -69,14 +66,11 @@ func (c *Classifier) compile(cond rules.Condition, index map[string]int) conditi
 		c.fields = append(c.fields, cond.Field)
 	}
 	out := condition{field: field}
-	if len(cond.Equal) > 0 {
-		out.equal = make(map[string]struct{}, len(cond.Equal))
-		for _, s := range cond.Equal {
-			out.equal[string(fold(nil, []byte(s)))] = struct{}{}
-		}
+	for _, s := range cond.Equal {
+		out.equal.add(string(fold(nil, []byte(s))))
 	}
 	for _, s := range cond.Globs {
-		out.globs = append(out.globs, glob([]rune(string(fold(nil, []byte(s))))))
+		out.globs = append(out.globs, newGlob(string(fold(nil, []byte(s)))))
 	}
 	if len(cond.Words) > 0 {
 		out.words = newPhrases(cond.Words)
@@ -89,63 +83,79 @@ func (c *Classifier) compile(cond rules.Condition, index map[string]int) conditi
 // Classifier's: it must not be changed.
 func (c *Classifier) Fields() []rules.Path { return c.fields }
 
+// Scratch is what Classify folds values into. The zero Scratch is ready; it is
+// not safe for concurrent use.
+type Scratch struct {
+	text []byte
+	used int      // the most of text that was in use since Reset
+	done [][]byte // folded values by field, nil where not folded yet
+}
+
+// Reset zeroes what the scratch holds of values.
+func (s *Scratch) Reset() {
+	s.used = max(s.used, len(s.text))
+	clear(s.text[:s.used])
+	clear(s.done)
+	s.text, s.done, s.used = s.text[:0], s.done[:0], 0
+}
+
+// start makes room for the folded values of an item, so that no text is left
+// behind in a buffer that was too small.
+func (s *Scratch) start(fields int, values [][]byte) {
+	room := 0
+	for _, v := range values {
+		room += 2 * len(v) // a folded letter may be longer by half
+	}
+	if cap(s.text) < room {
+		s.Reset()
+		s.text = make([]byte, 0, 2*room)
+	}
+	s.used = max(s.used, len(s.text))
+	s.text = s.text[:0]
+	if cap(s.done) < fields {
+		s.done = make([][]byte, fields)
+	}
+	s.done = s.done[:fields]
+	clear(s.done)
+}
+
 // Classify returns the class of an item with these values, one for each of
 // Fields: the decoded text of a string, the literal of a number, true or
 // false; nil where the item has no such member or its value is null, an object
 // or an array. Classes with a label are tried first, then the others, each in
 // the order of the policy; the first that matches is it, else Otherwise. The
-// values are only read; nothing of them is kept. It allocates nothing once its
-// scratch has grown to the longest value.
-func (c *Classifier) Classify(values [][]byte) rules.ClassID {
-	f := c.pool.Get().(*folder)
-	f.reset(len(c.fields))
-	id := c.otherwise
-search:
+// values are only read; their folded texts stay in the scratch until its
+// Reset. It allocates nothing once the scratch has grown to the longest item.
+func (c *Classifier) Classify(s *Scratch, values [][]byte) rules.ClassID {
+	s.start(len(c.fields), values)
 	for i := range c.classes {
 		for _, all := range c.classes[i].any {
-			if len(all) > 0 && f.all(all, values) {
-				id = c.classes[i].id
-				break search
+			if len(all) > 0 && s.all(all, values) {
+				return c.classes[i].id
 			}
 		}
 	}
-	c.pool.Put(f)
-	return id
-}
-
-// folder holds the folded values of one item.
-type folder struct {
-	text []byte
-	done [][]byte // folded values by field, nil where not folded yet
-}
-
-func (f *folder) reset(fields int) {
-	f.text = f.text[:0]
-	if cap(f.done) < fields {
-		f.done = make([][]byte, fields)
-	}
-	f.done = f.done[:fields]
-	clear(f.done)
+	return c.otherwise
 }
 
 // value returns the folded value of a field, and false where it is absent.
-func (f *folder) value(field int, values [][]byte) ([]byte, bool) {
+func (s *Scratch) value(field int, values [][]byte) ([]byte, bool) {
 	if field >= len(values) || values[field] == nil {
 		return nil, false
 	}
-	if f.done[field] == nil {
-		start := len(f.text)
-		f.text = fold(f.text, values[field])
-		f.done[field] = f.text[start:len(f.text):len(f.text)]
+	if s.done[field] == nil {
+		start := len(s.text)
+		s.text = fold(s.text, values[field])
+		s.done[field] = s.text[start:len(s.text):len(s.text)]
 	}
-	return f.done[field], true
+	return s.done[field], true
 }
 
 // all reports whether all conditions hold.
-func (f *folder) all(conditions []condition, values [][]byte) bool {
+func (s *Scratch) all(conditions []condition, values [][]byte) bool {
 	for i := range conditions {
 		c := &conditions[i]
-		v, ok := f.value(c.field, values)
+		v, ok := s.value(c.field, values)
 		if !ok || !c.holds(v) {
 			return false
 		}
@@ -154,15 +164,53 @@ func (f *folder) all(conditions []condition, values [][]byte) bool {
 }
 
 func (c *condition) holds(v []byte) bool {
-	if c.equal != nil {
-		if _, ok := c.equal[string(v)]; ok {
-			return true
-		}
+	if c.equal.has(v) {
+		return true
 	}
-	for _, g := range c.globs {
-		if g.match(v) {
+	for i := range c.globs {
+		if c.globs[i].match(v) {
 			return true
 		}
 	}
 	return c.words != nil && c.words.occur(v)
+}
+
+// equals is a set of folded texts. Most values are turned away by their length.
+type equals struct {
+	lengths uint64 // bit n: some text has n bytes; the last bit, that or more
+	few     []string
+	many    map[string]struct{} // all texts, where there are more than a few
+}
+
+// fewEquals is how many texts are compared one by one.
+const fewEquals = 12
+
+func (e *equals) add(text string) {
+	e.lengths |= 1 << min(len(text), 63)
+	if e.few = append(e.few, text); len(e.few) <= fewEquals {
+		return
+	}
+	if e.many == nil {
+		e.many = map[string]struct{}{}
+		for _, t := range e.few {
+			e.many[t] = struct{}{}
+		}
+	}
+	e.many[text] = struct{}{}
+}
+
+func (e *equals) has(text []byte) bool {
+	if e.lengths>>min(len(text), 63)&1 == 0 {
+		return false
+	}
+	if e.many != nil {
+		_, ok := e.many[string(text)]
+		return ok
+	}
+	for _, t := range e.few {
+		if t == string(text) {
+			return true
+		}
+	}
+	return false
 }

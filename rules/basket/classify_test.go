@@ -1,6 +1,7 @@
 package basket
 
 import (
+	"bytes"
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
@@ -44,6 +45,7 @@ func testClasses(t testing.TB) *rules.Basket {
 
 func TestClassify(t *testing.T) {
 	const retail, clinical, membership, otherwise = 1, 2, 3, 9
+	var scratch Scratch
 	c := NewClassifier(testClasses(t))
 	index := map[string]int{}
 	for i, f := range c.Fields() {
@@ -88,12 +90,12 @@ func TestClassify(t *testing.T) {
 			for name, v := range tc.item {
 				values[index[name]] = []byte(v)
 			}
-			if got := c.Classify(values); got != tc.want {
+			if got := c.Classify(&scratch, values); got != tc.want {
 				t.Errorf("class %d, want %d", got, tc.want)
 			}
 		})
 	}
-	if got := c.Classify(nil); got != otherwise {
+	if got := c.Classify(&scratch, nil); got != otherwise {
 		t.Errorf("no values at all: class %d", got)
 	}
 }
@@ -148,10 +150,11 @@ func TestWordsAgainstContains(t *testing.T) {
 }
 
 func TestClassifyDoesNotAllocate(t *testing.T) {
+	var scratch Scratch
 	c := NewClassifier(testClasses(t))
 	values := [][]byte{[]byte("Injectable?"), []byte("RX-12"), []byte("A rather long name of a product, with ÜMLAUTS"), []byte("recurring")}
-	c.Classify(values)
-	if n := testing.AllocsPerRun(100, func() { c.Classify(values) }); n != 0 {
+	c.Classify(&scratch, values)
+	if n := testing.AllocsPerRun(100, func() { c.Classify(&scratch, values) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -159,14 +162,15 @@ func TestClassifyDoesNotAllocate(t *testing.T) {
 func FuzzClassify(f *testing.F) {
 	f.Add("skincare", "TX-1", "lip filler", "recurring")
 	f.Add("\xff\xfe", "*?*", strings.Repeat("lip ", 40), "\u212a")
+	var scratch Scratch
 	c := NewClassifier(testClasses(f))
 	f.Fuzz(func(t *testing.T, a, b, name, d string) {
 		values := [][]byte{[]byte(a), []byte(b), []byte(name), []byte(d)}
-		got := c.Classify(values)
+		got := c.Classify(&scratch, values)
 		for i := range values {
 			values[i] = []byte(strings.ToUpper(strings.ToLower(string(values[i]))))
 		}
-		if again := c.Classify(values); got != again && isASCII(a+b+name+d) {
+		if again := c.Classify(&scratch, values); got != again && isASCII(a+b+name+d) {
 			t.Errorf("%q %q %q %q: class %d, in upper case %d", a, b, name, d, got, again)
 		}
 	})
@@ -184,13 +188,14 @@ func isASCII(s string) bool {
 func BenchmarkClassify(b *testing.B) {
 	for _, n := range []int{30, 3000} {
 		b.Run(fmt.Sprintf("phrases=%d", n), func(b *testing.B) {
+			var scratch Scratch
 			c := NewClassifier(&rules.Basket{Otherwise: 2, Classes: []rules.Class{{Label: 1, Any: []rules.Rule{
 				{Conditions: []rules.Condition{{Field: field(b, "name"), Words: catalogue(n)}}},
 			}}}})
 			values := [][]byte{[]byte("Hydrating night cream with hyaluronic acid, 50 ml, a box of three")}
 			b.ReportAllocs()
 			for b.Loop() {
-				c.Classify(values)
+				c.Classify(&scratch, values)
 			}
 		})
 	}
@@ -207,5 +212,50 @@ func TestWordsStaySparse(t *testing.T) {
 		if set == 0 || set*12 > len(p.begins)*64 {
 			t.Errorf("%d phrases: %d of %d bits are set", n, set, len(p.begins)*64)
 		}
+	}
+}
+
+func TestScratchReset(t *testing.T) {
+	long := [][]byte{[]byte("Secret Category"), []byte("sku"), []byte("A long name of a treatment"), nil}
+	for name, items := range map[string][][][]byte{
+		"one item":               {long},
+		"a shorter one after it": {long, {[]byte("x"), nil, nil, nil}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var scratch Scratch
+			c := NewClassifier(testClasses(t))
+			for _, values := range items {
+				c.Classify(&scratch, values)
+			}
+			text := scratch.text[:cap(scratch.text)]
+			if len(bytes.Trim(text, "\x00")) == 0 {
+				t.Fatal("nothing was folded")
+			}
+			if scratch.Reset(); len(bytes.Trim(text, "\x00")) != 0 {
+				t.Errorf("%q is left", text)
+			}
+		})
+	}
+}
+
+// TestManyEquals: a list of any length is the same set.
+func TestManyEquals(t *testing.T) {
+	for _, n := range []int{0, 1, fewEquals, fewEquals + 1, 500} {
+		var e equals
+		for i := range n {
+			e.add(fmt.Sprintf("text %d", i))
+		}
+		for i := range n + 3 {
+			if got := e.has(fmt.Appendf(nil, "text %d", i)); got != (i < n) {
+				t.Errorf("%d of %d: %v", i, n, got)
+			}
+		}
+		if e.has(bytes.Repeat([]byte("long"), 30)) {
+			t.Errorf("of %d: a long text", n)
+		}
+	}
+	var e equals
+	if e.add(strings.Repeat("long", 30)); !e.has(bytes.Repeat([]byte("long"), 30)) || e.has(bytes.Repeat([]byte("long"), 31)) {
+		t.Error("texts beyond 63 bytes")
 	}
 }

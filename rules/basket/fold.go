@@ -1,23 +1,29 @@
 package basket
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
 // fold appends text to dst with its case folded.
 func fold(dst, text []byte) []byte {
+	start := len(dst)
+	dst = append(dst, text...)
+	for i, c := range dst[start:] {
+		if c >= utf8.RuneSelf {
+			return foldWide(dst[:start+i], text[i:])
+		}
+		dst[start+i] = lower[c]
+	}
+	return dst
+}
+
+func foldWide(dst, text []byte) []byte {
 	for i := 0; i < len(text); {
-		if start := len(dst); text[i] < utf8.RuneSelf {
-			end := i + 1
-			for end < len(text) && text[end] < utf8.RuneSelf {
-				end++
-			}
-			dst = append(dst, text[i:end]...)
-			for k, c := range dst[start:] {
-				dst[start+k] = lower[c]
-			}
-			i = end
+		if c := text[i]; c < utf8.RuneSelf {
+			dst = append(dst, lower[c])
+			i++
 			continue
 		}
 		r, size := utf8.DecodeRune(text[i:])
@@ -44,11 +50,32 @@ var lower = func() (t [256]byte) {
 func foldRune(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }
 
 // glob is a folded pattern: * for any run of characters, ? for one.
-type glob []rune
+type glob struct {
+	head string // what stands before the first * or ?
+	rest []rune
+}
+
+func newGlob(pattern string) glob {
+	wild := strings.IndexAny(pattern, "*?")
+	if wild < 0 {
+		wild = len(pattern)
+	}
+	return glob{head: pattern[:wild], rest: []rune(pattern[wild:])}
+}
 
 // match reports whether the pattern matches all of a folded text. Its time is
 // at most the product of both lengths.
-func (g glob) match(text []byte) bool {
+func (g *glob) match(text []byte) bool {
+	if len(text) < len(g.head) || string(text[:len(g.head)]) != g.head {
+		return false
+	}
+	if len(g.rest) == 1 && g.rest[0] == '*' {
+		return true
+	}
+	return matchRest(g.rest, text[len(g.head):])
+}
+
+func matchRest(g []rune, text []byte) bool {
 	p, i := 0, 0
 	star, resume := -1, 0 // the last * and where its run ends so far
 	for i < len(text) {

@@ -117,16 +117,15 @@ func (p *phrases) follow(node int32, text []byte, i int) bool {
 	return true
 }
 
-// found is a word of a text, with the FNV-1a hash of its bytes.
+// found is a word of a text, with a hash of its bytes.
 type found struct {
 	start, end int
 	hash       uint64
 }
 
-const (
-	fnvOffset = 14695981039346656037
-	fnvPrime  = 1099511628211
-)
+// spread makes a hash of bytes that were mixed by rotation. A body's words may
+// well collide: they then cost a look at the map, no more.
+const spread = 0x9E3779B97F4A7C15
 
 // word returns the next word at or behind i; start == end means none.
 func word(text []byte, i int) found {
@@ -140,7 +139,7 @@ func word(text []byte, i int) found {
 		}
 		i++
 	}
-	w := found{start: i, hash: fnvOffset}
+	w := found{start: i}
 	for i < len(text) {
 		c := text[i]
 		if !wordByte[c] {
@@ -152,15 +151,15 @@ func word(text []byte, i int) found {
 				break
 			}
 			for ; size > 1; size-- { // the last byte is hashed below
-				w.hash = (w.hash ^ uint64(text[i])) * fnvPrime
+				w.hash = bits.RotateLeft64(w.hash, 5) ^ uint64(text[i])
 				i++
 			}
 			c = text[i]
 		}
-		w.hash = (w.hash ^ uint64(c)) * fnvPrime
+		w.hash = bits.RotateLeft64(w.hash, 5) ^ uint64(c)
 		i++
 	}
-	w.end = i
+	w.end, w.hash = i, w.hash*spread
 	return w
 }
 

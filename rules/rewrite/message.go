@@ -27,6 +27,7 @@ type Message struct {
 	text     scratch // that of a string
 	digits   []byte
 	fields   [][]byte
+	folded   basket.Scratch
 	found    []detect.Span
 	merged   []detect.Span
 
@@ -57,6 +58,7 @@ func (m *Message) Reset() {
 	m.arena.reset()
 	m.nameText.reset()
 	m.text.reset()
+	m.folded.Reset()
 	clear(m.digits[:cap(m.digits)])
 	clear(m.spans)
 	clear(m.fields)

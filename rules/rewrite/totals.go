@@ -31,7 +31,7 @@ func (m *Message) endItem(array *frame) *reason.Error {
 	for _, at := range m.line()[lineSlots:] {
 		m.fields = append(m.fields, m.field(at))
 	}
-	class := m.prog.classifier.Classify(m.fields)
+	class := m.prog.classifier.Classify(&m.folded, m.fields)
 	m.items = append(m.items, item{node: array.child, class: class})
 	m.has[class] = true
 	return nil
