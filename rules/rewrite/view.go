@@ -98,8 +98,9 @@ func (v *View) start(m *Message, p *party) {
 	v.tally.reset()
 }
 
-// Empty reports that no byte changes: Render would give the body as it is.
-func (v *View) Empty() bool { return len(v.edits) == 0 && len(v.deep) == 0 }
+// Empty reports that no byte changes, and that nothing can refuse: Render would
+// give the body as it is. A token that stays is refused if it is none.
+func (v *View) Empty() bool { return len(v.edits) == 0 && len(v.deep) == 0 && len(v.uses) == 0 }
 
 // cut removes body[start:end], together with a removed part right before it.
 func (v *View) cut(start, end uint32) {
