@@ -17,41 +17,64 @@ import (
 
 // parcel is a leg on its way.
 type parcel struct {
-	item   store.Item
-	member store.Member
-	read   []store.Command // its claim, outcome and delivery registers
-	claim  *claim
-	out    *outcome
-	leg    *heldLeg
-	policy *policy
-	to     *upstream
+	item     store.Item // its score is the end of the lease
+	member   store.Member
+	read     []store.Command // its claim, outcome and delivery registers, where it comes from the store
+	claim    *claim
+	released int64 // Unix milliseconds
+	leg      *heldLeg
+	policy   *policy
+	to       *upstream
+	status   int // of the answer that accepted it
+
+	lane    *lane
+	handed  bool   // by the request that released it
+	message []byte // then: all that is sent
 }
 
 // deliver sends one leased leg, if the registers and the policy of today say
-// so, and records what came of it.
-func (b *outbox) deliver(ctx context.Context, p *parcel) {
-	err := b.open(ctx, p)
-	switch {
-	case errors.Is(err, errNothingToSend):
-		b.remove(p.item.Member)
-		return
-	case err != nil:
-		// The lease runs out, and it is looked at again.
-		b.logger.Error("a queued leg cannot be read", "destination", p.member.Dest, "key", p.member.K, "attempt", p.member.A, "error", err)
-		return
-	}
-	p.policy = b.s.policy.Load()
-	if why := p.decide(b.s.clock()); why != "" {
-		b.park(p, why)
+// so, and sees that what came of it is recorded.
+func (b *outbox) deliver(ctx context.Context, l *lane, p *parcel) {
+	if p.handed {
+		if !p.holds(b.s.policy.Load(), b.s.clock()) {
+			b.giveBack(l, p)
+			l.ring()
+			return
+		}
+	} else if !b.prepare(ctx, p) {
+		l.done(p)
 		return
 	}
 	status, err := b.send(p)
 	if err == nil && status/100 == 2 {
 		p.policy.metrics.Leg(p.to.index, admin.LegAccepted)
-		b.delivered(p, status)
+		p.status = status
+		l.record(p)
 		return
 	}
 	b.failed(p, status, err)
+	l.done(p)
+}
+
+// prepare opens a leg that comes from the store. It is false where it is not
+// to be sent now, and that is seen to.
+func (b *outbox) prepare(ctx context.Context, p *parcel) bool {
+	err := b.open(ctx, p)
+	switch {
+	case errors.Is(err, errNothingToSend):
+		b.remove(p.item.Member)
+		return false
+	case err != nil:
+		// The lease runs out, and it is looked at again.
+		b.logger.Error("a queued leg cannot be read", "destination", p.member.Dest, "key", p.member.K, "attempt", p.member.A, "error", err)
+		return false
+	}
+	p.policy = b.s.policy.Load()
+	if why := p.decide(b.s.clock()); why != "" {
+		b.park(p, why)
+		return false
+	}
+	return true
 }
 
 // errNothingToSend says that the index speaks of a leg that is final, or not
@@ -68,13 +91,15 @@ func (b *outbox) open(ctx context.Context, p *parcel) error {
 	if p.claim, err = b.s.openClaim(p.read[0].Prior, m.K, m.A); err != nil {
 		return err
 	}
-	if p.out, err = b.s.openOutcome(p.read[1].Prior, m.K, m.A, p.claim); err != nil {
+	out, err := b.s.openOutcome(p.read[1].Prior, m.K, m.A, p.claim)
+	if err != nil {
 		return err
 	}
 	p.read = nil
-	if p.out == nil || p.out.Result != audit.ResultReleased {
+	if out == nil || out.Result != audit.ResultReleased {
 		return errNothingToSend
 	}
+	p.released = out.At
 	for i := range p.claim.Legs {
 		if p.claim.Legs[i].Leg == m.N && p.claim.Legs[i].To == m.Dest {
 			p.leg = &p.claim.Legs[i]
@@ -137,19 +162,22 @@ func (p *parcel) decide(now time.Time) string {
 // send sends the leg once and waits for the answer. The destination knows a
 // repeat by the leg's key.
 func (b *outbox) send(p *parcel) (status int, err error) {
-	fields := make([]field, len(p.leg.Fields))
-	for i, f := range p.leg.Fields {
-		fields[i] = field{f.Name, []byte(f.Value)}
+	message, tail := p.message, []byte(nil)
+	if !p.handed {
+		fields := make([]field, len(p.leg.Fields))
+		for i, f := range p.leg.Fields {
+			fields[i] = field{f.Name, []byte(f.Value)}
+		}
+		size := len(p.leg.Body)
+		if !p.leg.HasBody && !needsBody([]byte(p.leg.Method)) {
+			size = -1
+		}
+		message, tail = p.to.appendHead(nil, p.leg.Method, []byte(p.leg.Target), p.leg.Key, fields, size), p.leg.Body
 	}
-	size := len(p.leg.Body)
-	if !p.leg.HasBody && !needsBody([]byte(p.leg.Method)) {
-		size = -1
-	}
-	message := p.to.appendHead(nil, p.leg.Method, []byte(p.leg.Target), p.leg.Key, fields, size)
 	resp := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(resp)
 	began := time.Now()
-	how, err := p.to.call(began.Add(p.to.timeout), p.leg.Method, message, p.leg.Body, resp, func() bool { return true })
+	how, err := p.to.call(began.Add(p.to.timeout), p.leg.Method, message, tail, resp, func() bool { return true })
 	if how != answered {
 		result := admin.LegBroken
 		switch {
@@ -165,39 +193,26 @@ func (b *outbox) send(p *parcel) (status int, err error) {
 	return resp.StatusCode(), nil
 }
 
-// delivered records the end of a leg that was accepted.
-func (b *outbox) delivered(p *parcel, status int) {
-	u := b.unit(p, audit.ResultDelivered, audit.LegDelivered, status, "")
-	n := note{Owner: p.claim.Request, At: b.s.clock().UnixMilli(), Result: audit.ResultDelivered, Status: status}
-	key := store.DeliveryKey(p.member.K, p.member.A, p.member.N)
-	u.Commands = append(u.Commands,
-		store.Command{Kind: store.SetOnce, Key: key, Value: b.s.ring.Seal(nil, n.append(nil), []byte(key))},
-		store.Command{Kind: store.QueueRemove, Queue: store.Due, Member: p.item.Member, Score: n.At})
-	if p.leg.Large {
-		u.Commands = append(u.Commands, store.Command{Kind: store.Delete, Key: store.RequestBodyKey(p.member.K, p.member.A, p.member.N, p.claim.Request)})
+// keep is how long the registers of the attempt live once all its legs are
+// final.
+func (p *parcel) keep() time.Duration {
+	if p.claim.Keep > 0 {
+		return time.Duration(p.claim.Keep) * time.Millisecond
 	}
-	if b.allEnded(store.DoubtMember(p.member.K, p.member.A), p.member.N, len(p.claim.Legs)) {
-		u.Commands = p.expire(u.Commands)
-	}
-	if err := b.s.committer.CommitLater(u); err != nil {
-		b.logger.Error("a delivery is not on record; the leg is sent again, with the same key", "request", p.claim.Request, "destination", p.leg.To, "error", err)
-		return
-	}
-	b.forget(p.item.Member)
+	return keylessKeep
 }
 
 // expire starts the time to live of an attempt's registers: all its legs are
-// final.
+// final. The register of p itself is written with it.
 func (p *parcel) expire(commands []store.Command) []store.Command {
-	keep := keylessKeep
-	if p.claim.Keep > 0 {
-		keep = time.Duration(p.claim.Keep) * time.Millisecond
-	}
+	keep := p.keep()
 	commands = append(commands,
 		store.Command{Kind: store.Expire, Key: store.ClaimKey(p.member.K, p.member.A), TTL: keep},
 		store.Command{Kind: store.Expire, Key: store.OutcomeKey(p.member.K, p.member.A), TTL: keep})
 	for i := range p.claim.Legs {
-		commands = append(commands, store.Command{Kind: store.Expire, Key: store.DeliveryKey(p.member.K, p.member.A, p.claim.Legs[i].Leg), TTL: keep})
+		if n := p.claim.Legs[i].Leg; n != p.member.N {
+			commands = append(commands, store.Command{Kind: store.Expire, Key: store.DeliveryKey(p.member.K, p.member.A, n), TTL: keep})
+		}
 	}
 	return commands
 }
@@ -212,7 +227,7 @@ func (b *outbox) failed(p *parcel, status int, err error) {
 		t.reason = fmt.Sprintf("status_%d", status)
 	}
 	now := b.s.clock()
-	if t.tries >= b.o.Tries || now.UnixMilli()-p.out.At > b.o.MaxAge.Milliseconds() {
+	if t.tries >= b.o.Tries || now.UnixMilli()-p.released > b.o.MaxAge.Milliseconds() {
 		b.giveUp(p, status, t)
 		return
 	}
@@ -257,10 +272,17 @@ func (b *outbox) park(p *parcel, why string) {
 
 // move gives the lease back: the leg is due again at a time.
 func (b *outbox) move(p *parcel, at time.Time) {
+	b.moveAll([]store.Command{{Kind: store.QueueMove, Queue: store.Due, Member: p.item.Member, From: p.item.Score, Score: at.UnixMilli()}})
+}
+
+func (b *outbox) moveAll(moves []store.Command) {
+	if len(moves) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(b.s.work, storeTimeout)
 	defer cancel()
 	// Where the store does not take it, the lease runs out by itself.
-	_ = b.s.driver.Apply(ctx, []store.Command{{Kind: store.QueueMove, Queue: store.Due, Member: p.item.Member, From: p.item.Score, Score: at.UnixMilli()}})
+	_ = b.s.driver.Apply(ctx, moves)
 }
 
 // remove takes a leg out of the index that has nothing to be sent.
@@ -273,9 +295,15 @@ func (b *outbox) remove(member string) {
 
 // unit starts the record of what became of a leg.
 func (b *outbox) unit(p *parcel, result audit.Result, state audit.LegState, status int, why string) *store.Unit {
-	e := audit.Entry{Time: b.s.clock(), Kind: audit.KindDelivery, Request: audit.ID(p.claim.Request), Caller: audit.Name(p.claim.Caller),
-		Route: audit.Name(p.claim.Route), Plan: audit.ID(p.policy.plan.Hash), Purpose: audit.Name(p.claim.Purpose), Subject: audit.ID(p.claim.Subject),
-		Key: audit.ID(p.member.K), Attempt: p.member.A, Result: result, Rule: audit.Name(why),
-		Legs: []audit.Leg{{Name: audit.Name(p.leg.Name), To: audit.Name(p.leg.To), State: state, Status: status, Tries: b.trialOf(p.item.Member).tries + 1}}}
+	var e audit.Entry
+	b.fillEntry(&e, p, result, state, status, why)
 	return &store.Unit{Entries: [][]byte{b.s.sealing().Seal(nil, &e)}}
+}
+
+// fillEntry makes the entry that says what became of a leg.
+func (b *outbox) fillEntry(e *audit.Entry, p *parcel, result audit.Result, state audit.LegState, status int, why string) {
+	*e = audit.Entry{Time: b.s.clock(), Kind: audit.KindDelivery, Request: audit.ID(p.claim.Request), Caller: audit.Name(p.claim.Caller),
+		Route: audit.Name(p.claim.Route), Plan: audit.ID(p.policy.plan.Hash), Purpose: audit.Name(p.claim.Purpose), Subject: audit.ID(p.claim.Subject),
+		Key: audit.ID(p.member.K), Attempt: p.member.A, Result: result, Rule: audit.Name(why), Legs: e.Legs[:0]}
+	e.Legs = append(e.Legs, audit.Leg{Name: audit.Name(p.leg.Name), To: audit.Name(p.leg.To), State: state, Status: status, Tries: b.trialOf(p.item.Member).tries + 1})
 }

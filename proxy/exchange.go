@@ -44,6 +44,7 @@ type exchange struct {
 
 	tokens  resolver
 	claim   claim
+	parcels []*parcel // of the legs that are being released
 	unit    *store.Unit
 	arena   []byte // what the unit's sealed values stand in
 	entry   audit.Entry
@@ -123,6 +124,7 @@ func (s *Server) end(x *exchange) {
 	}
 	x.legs = x.legs[:0]
 	x.tokens.reset()
+	x.handOver(false) // nothing is left, unless a fault of ours came between
 	clear(x.resp.Body())
 	x.resp.Reset()
 	x.claim = claim{Legs: x.claim.Legs[:0]}

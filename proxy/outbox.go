@@ -52,18 +52,19 @@ type outbox struct {
 	logger *slog.Logger
 
 	mu      sync.Mutex
-	lanes   map[string]*lane            // by destination
-	tries   map[string]trial            // by member
-	ended   map[string]map[int]struct{} // by attempt: the legs that are delivered
-	busy    map[string]bool             // by member
+	lanes   map[string]*lane             // by destination
+	tries   map[string]trial             // by member
+	ended   map[attempt]map[int]struct{} // the legs that are delivered
+	busy    map[string]bool              // by member
+	parcels sync.Pool                    // of *parcel, those that are handed over
 	running sync.WaitGroup
 	done    chan struct{} // closed when run has returned
 }
 
-// lane is the delivery to one destination.
-type lane struct {
-	dest  string
-	alarm chan struct{} // something became due
+// attempt names an attempt: A at the key K.
+type attempt struct {
+	key    string
+	number int
 }
 
 // trial is what is known of a leg that was tried without success.
@@ -74,7 +75,7 @@ type trial struct {
 }
 
 func newOutbox(s *Server, o OutboxOptions) *outbox {
-	return &outbox{s: s, o: o.withDefaults(), logger: s.logger, lanes: map[string]*lane{}, tries: map[string]trial{}, ended: map[string]map[int]struct{}{}, busy: map[string]bool{}, done: make(chan struct{})}
+	return &outbox{s: s, o: o.withDefaults(), logger: s.logger, lanes: map[string]*lane{}, tries: map[string]trial{}, ended: map[attempt]map[int]struct{}{}, busy: map[string]bool{}, done: make(chan struct{})}
 }
 
 // run delivers until ctx ends, then waits for what is being sent.
@@ -126,12 +127,12 @@ func (b *outbox) openLanes(ctx context.Context) {
 		if b.lanes[name] != nil || ctx.Err() != nil {
 			continue
 		}
-		l := &lane{dest: name, alarm: make(chan struct{}, 1)}
+		l := newLane(b, name)
 		b.lanes[name] = l
 		b.running.Add(1)
 		go func() {
 			defer b.running.Done()
-			b.serve(ctx, l)
+			l.serve(ctx)
 		}()
 	}
 }
@@ -141,57 +142,16 @@ func (b *outbox) wake() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, l := range b.lanes {
-		select {
-		case l.alarm <- struct{}{}:
-		default:
-		}
+		l.ring()
 	}
 }
 
-// serve takes what is due at one destination and hands it to workers.
-func (b *outbox) serve(ctx context.Context, l *lane) {
-	slots := make(chan struct{}, b.o.Workers)
-	var workers sync.WaitGroup
-	defer workers.Wait()
-	idle := time.NewTimer(0)
-	defer idle.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-l.alarm:
-		case <-idle.C:
-		}
-		for ctx.Err() == nil {
-			// Only what can be sent at once is leased: a leg that waits here
-			// for a worker is one that no other proxy may send. A worker that
-			// ends rings the alarm.
-			free := b.o.Workers - len(slots)
-			if free == 0 {
-				break
-			}
-			leased := b.lease(ctx, l.dest, free)
-			for _, p := range leased {
-				slots <- struct{}{}
-				workers.Add(1)
-				go func() {
-					defer workers.Done()
-					b.setBusy(p.item.Member, true)
-					b.deliver(ctx, p)
-					b.setBusy(p.item.Member, false)
-					<-slots
-					// What waited behind it may be due now.
-					select {
-					case l.alarm <- struct{}{}:
-					default:
-					}
-				}()
-			}
-			if len(leased) == 0 {
-				break
-			}
-		}
-		idle.Reset(b.o.Poll/2 + rand.N(b.o.Poll))
+// wakeLane tells the lane of one destination to look now.
+func (b *outbox) wakeLane(dest string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if l := b.lanes[dest]; l != nil {
+		l.ring()
 	}
 }
 
@@ -283,22 +243,25 @@ func (b *outbox) forget(member string) {
 // allEnded notes that a leg is final, and reports whether all legs of its
 // attempt are, as far as this process knows. Siblings that another process
 // delivered are not known here: their registers then live on.
-func (b *outbox) allEnded(attempt string, leg, of int) bool {
+func (b *outbox) allEnded(of attempt, leg, legs int) bool {
+	if legs == 1 {
+		return true
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	legs := b.ended[attempt]
-	if legs == nil {
+	ended := b.ended[of]
+	if ended == nil {
 		if len(b.ended) >= 1<<16 {
 			clear(b.ended)
 		}
-		legs = map[int]struct{}{}
-		b.ended[attempt] = legs
+		ended = map[int]struct{}{}
+		b.ended[of] = ended
 	}
-	legs[leg] = struct{}{}
-	if len(legs) < of {
+	ended[leg] = struct{}{}
+	if len(ended) < legs {
 		return false
 	}
-	delete(b.ended, attempt)
+	delete(b.ended, of)
 	return true
 }
 

@@ -57,9 +57,7 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 	waiting := 0
 	if o.Result == audit.ResultReleased {
 		for i := range x.claim.Legs {
-			l := &x.claim.Legs[i]
-			u.Commands = append(u.Commands, store.Command{Kind: store.QueueAdd, Queue: store.Due, Score: o.At,
-				Member: store.Member{Dest: l.To, K: x.key, A: x.attempt, N: l.Leg, Group: l.Group}.String()})
+			u.Commands = append(u.Commands, x.release(&x.claim.Legs[i], o.At))
 			waiting++
 		}
 	}
@@ -73,9 +71,9 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 	}
 	u.Entries = append(u.Entries, x.sealEntry(entry))
 	x.p.metrics.Outcome(x.route, o.Result)
-	x.commitFinal()
+	ours := x.commitFinal()
 	if waiting > 0 {
-		x.s.outbox.wake()
+		x.handOver(ours)
 	}
 }
 
@@ -126,8 +124,9 @@ func (x *exchange) storeDoubt(code reason.Code, upstream, status int) {
 }
 
 // commitFinal stores what must not be lost: with the store, or else on local
-// disk.
-func (x *exchange) commitFinal() {
+// disk. It reports whether the unit's first register is stored by now, and is
+// this exchange's.
+func (x *exchange) commitFinal() (ours bool) {
 	x.final = true
 	u := x.unit
 	err := x.s.committer.CommitLater(u)
@@ -136,9 +135,10 @@ func (x *exchange) commitFinal() {
 	}
 	if err == nil && u.Stored {
 		x.s.insist(u, x.id, x.key, x.attempt)
-		return
+		return u.Commands[0].Won
 	}
 	x.unit, x.arena = new(store.Unit), nil // the committer's now
+	return false
 }
 
 // insist looks at an outcome that lost to one that was there. If that belongs

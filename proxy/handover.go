@@ -1,0 +1,208 @@
+package proxy
+
+import (
+	"time"
+
+	"chaperone/audit"
+	"chaperone/store"
+)
+
+// A request that releases legs hands them to the outbox itself, so that they
+// need not be looked for in the store and read back. For the store they are
+// leased from the start: their score in the queue is the end of the lease. The
+// registers stay what counts. If the outcome is not stored at once or is not
+// the first, if the policy changes before the leg's turn, if the process ends:
+// then the lease runs out or is given back, and whoever finds the leg in the
+// store reads its registers, as ever.
+
+const (
+	// handedPerWorker bounds the legs that are handed over and not on record.
+	// What is beyond it waits in the store alone.
+	handedPerWorker = 16
+	// handedWait is what a leg that was handed over may wait for its turn.
+	handedWait = 10 * time.Second
+)
+
+// reserve makes room for a leg that the outcome is about to release. It is nil
+// where the leg is to wait in the store. What is reserved is handed over, or
+// cancelled.
+func (b *outbox) reserve(dest string) *parcel {
+	b.mu.Lock()
+	l := b.lanes[dest]
+	b.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	room := !l.closed && l.reserved < handedPerWorker*b.o.Workers
+	if room {
+		l.reserved++
+	}
+	l.mu.Unlock()
+	if !room {
+		return nil
+	}
+	p, ok := b.parcels.Get().(*parcel)
+	if !ok {
+		p = new(parcel)
+	}
+	p.lane, p.handed = l, true
+	return p
+}
+
+// cancel gives up a reservation, and the parcel.
+func (l *lane) cancel(p *parcel) {
+	l.mu.Lock()
+	l.reserved--
+	l.mu.Unlock()
+	*p = parcel{message: wipe(p.message)}
+	l.b.parcels.Put(p)
+}
+
+// hand hands a leg over whose outcome is stored.
+func (l *lane) hand(p *parcel) {
+	l.b.setBusy(p.item.Member, true)
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		l.b.giveBack(l, p)
+		return
+	}
+	if l.next > 0 && len(l.handed) == cap(l.handed) {
+		l.handed = l.handed[:copy(l.handed, l.handed[l.next:])]
+		l.next = 0
+	}
+	l.handed = append(l.handed, p)
+	l.sendLocked()
+	l.mu.Unlock()
+}
+
+// giveBack leaves legs that were handed over to whoever finds them in the
+// store, now.
+func (b *outbox) giveBack(l *lane, parcels ...*parcel) {
+	now := b.s.clock().UnixMilli()
+	moves := make([]store.Command, len(parcels))
+	for i, p := range parcels {
+		moves[i] = store.Command{Kind: store.QueueMove, Queue: store.Due, Member: p.item.Member, From: p.item.Score, Score: now}
+	}
+	b.moveAll(moves)
+	for _, p := range parcels {
+		l.done(p)
+	}
+}
+
+// holds reports whether a leg that was handed over may be sent as it is: under
+// the policy in force, and before anybody else may take it.
+func (p *parcel) holds(y *policy, now time.Time) bool {
+	return y == p.policy && !lapsed(p.to.dest, now) && now.Add(p.to.timeout).UnixMilli() < p.item.Score
+}
+
+// release makes the command that releases a held leg at a time, and reserves
+// its place in the outbox where it can go out from here.
+func (x *exchange) release(l *heldLeg, at int64) store.Command {
+	member := store.Member{Dest: l.To, K: x.key, A: x.attempt, N: l.Leg, Group: l.Group}
+	c := store.Command{Kind: store.QueueAdd, Queue: store.Due, Member: member.String(), Score: at}
+	// Of a group only the oldest is due, which the store alone knows; a large
+	// body is not held in memory twice.
+	if l.Group != "" || l.Large {
+		return c
+	}
+	p := x.s.outbox.reserve(l.To)
+	if p == nil {
+		return c
+	}
+	p.policy, p.to = x.p, x.p.upstreams[x.p.plan.Routes[x.route].Legs[l.Leg].Destination]
+	c.Score = at + (p.to.timeout + leaseMargin + handedWait).Milliseconds()
+	p.item, p.member, p.released = store.Item{Member: c.Member, Score: c.Score}, member, at
+	x.parcels = append(x.parcels, p)
+	return c
+}
+
+// handOver gives the released legs to the outbox, if this process's outcome is
+// the one that counts; what waits in the store is looked at.
+func (x *exchange) handOver(ours bool) {
+	if !ours {
+		for _, p := range x.parcels {
+			p.lane.cancel(p)
+		}
+		x.parcels = x.parcels[:0]
+		return
+	}
+	// The exchange's own claim borrows from buffers that are used again.
+	c := &claim{Request: x.claim.Request, Caller: x.claim.Caller, Route: x.claim.Route, Plan: x.claim.Plan, Subject: x.claim.Subject,
+		Purpose: x.claim.Purpose, Keep: x.claim.Keep, Legs: make([]heldLeg, len(x.claim.Legs))}
+	next := 0
+	for i := range x.claim.Legs {
+		l := &x.claim.Legs[i]
+		c.Legs[i] = heldLeg{Leg: l.Leg, Name: l.Name, To: l.To, Method: l.Method, Large: l.Large}
+		if next == len(x.parcels) || x.parcels[next].member.N != l.Leg {
+			x.s.outbox.wakeLane(l.To)
+			continue
+		}
+		p := x.parcels[next]
+		next++
+		size := len(l.Body)
+		if !l.HasBody && !needsBody([]byte(l.Method)) {
+			size = -1
+		}
+		from := &x.legs[l.Leg]
+		p.claim, p.leg = c, &c.Legs[i]
+		p.message = append(p.to.appendHead(p.message[:0], l.Method, from.target, l.Key, from.fields, size), l.Body...)
+		p.lane.hand(p)
+	}
+	x.parcels = x.parcels[:0]
+}
+
+// recordWriter is what the recorder of a lane uses again and again.
+type recordWriter struct {
+	unit    *store.Unit
+	arena   []byte
+	entry   audit.Entry
+	scratch []byte
+}
+
+// recordDelivered puts legs that were accepted on record.
+func (b *outbox) recordDelivered(w *recordWriter, batch []*parcel) {
+	if w.unit == nil {
+		w.unit, w.arena = new(store.Unit), nil
+	}
+	u := w.unit
+	resetUnit(u)
+	w.arena = w.arena[:0]
+	now := b.s.clock().UnixMilli()
+	for _, p := range batch {
+		b.fillEntry(&w.entry, p, audit.ResultDelivered, audit.LegDelivered, p.status, "")
+		from := len(w.arena)
+		w.arena = b.s.sealing().Seal(w.arena, &w.entry)
+		u.Entries = append(u.Entries, w.arena[from:len(w.arena):len(w.arena)])
+		n := note{Owner: p.claim.Request, At: now, Result: audit.ResultDelivered, Status: p.status}
+		w.scratch = n.append(w.scratch[:0])
+		key := store.DeliveryKey(p.member.K, p.member.A, p.member.N)
+		from = len(w.arena)
+		w.arena = b.s.ring.Seal(w.arena, w.scratch, []byte(key))
+		delivered := store.Command{Kind: store.SetOnce, Key: key, Value: w.arena[from:len(w.arena):len(w.arena)]}
+		last := b.allEnded(attempt{p.member.K, p.member.A}, p.member.N, len(p.claim.Legs))
+		if last {
+			delivered.TTL = p.keep()
+		}
+		u.Commands = append(u.Commands, delivered,
+			store.Command{Kind: store.QueueRemove, Queue: store.Due, Member: p.item.Member, Score: now})
+		if p.leg.Large {
+			u.Commands = append(u.Commands, store.Command{Kind: store.Delete, Key: store.RequestBodyKey(p.member.K, p.member.A, p.member.N, p.claim.Request)})
+		}
+		if last {
+			u.Commands = p.expire(u.Commands)
+		}
+	}
+	err := b.s.committer.CommitLater(u)
+	for _, p := range batch {
+		if err != nil {
+			b.logger.Error("a delivery is not on record; the leg is sent again, with the same key", "request", p.claim.Request, "destination", p.leg.To, "error", err)
+			continue
+		}
+		b.forget(p.item.Member)
+	}
+	if err != nil || !u.Stored {
+		w.unit = nil // the committer's now
+	}
+}

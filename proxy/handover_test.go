@@ -1,0 +1,146 @@
+package proxy
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"chaperone/proxy/admin/control"
+	"chaperone/rules"
+	"chaperone/store"
+)
+
+// countingDriver counts what is leased from the store.
+type countingDriver struct {
+	store.Driver
+	leases atomic.Int64 // legs that were leased from the store
+}
+
+func (d *countingDriver) Apply(ctx context.Context, cmds []store.Command) error {
+	for i := range cmds {
+		if cmds[i].Kind == store.QueueMove {
+			d.leases.Add(1)
+		}
+	}
+	return d.Driver.Apply(ctx, cmds)
+}
+
+// scores gives the scores of what waits for a destination.
+func (b *bed) scores(d store.Driver, dest string) (all []int64) {
+	b.t.Helper()
+	items, _, err := d.QueueList(b.t.Context(), store.Due, dest, "", 100)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, item := range items {
+		all = append(all, item.Score)
+	}
+	return all
+}
+
+// TestReleasedLegsAreHandedOver: the process that releases a leg sends it
+// without taking it from the store, where it is leased meanwhile.
+func TestReleasedLegsAreHandedOver(t *testing.T) {
+	counted := new(countingDriver)
+	b := newBed(t, func(b *bed) {
+		open := b.open
+		b.open = func() store.Driver { counted.Driver = open(); return counted }
+	})
+	b.until("the lanes are open", func() bool {
+		b.server.outbox.mu.Lock()
+		defer b.server.outbox.mu.Unlock()
+		return len(b.server.outbox.lanes) > 0
+	})
+	before := counted.leases.Load()
+	stuck := make(chan struct{})
+	b.ehr.setAnswer(func(int, received) reply { return reply{status: 201, hang: stuck} })
+	began := time.Now()
+	if a := b.post("/v1/checkout", checkout(t)); a.status != 200 {
+		t.Fatal(a.status, a.body)
+	}
+	b.ehr.await(t, 1)
+	if s := b.scores(b.driver, "ehr"); len(s) != 1 || s[0] <= began.UnixMilli() || s[0] >= store.Waiting {
+		t.Errorf("scores while it is sent: %v", s)
+	}
+	if legs := b.legs(control.Sending); len(legs) < 1 {
+		t.Errorf("nothing is being sent: %+v", b.legs(""))
+	}
+	close(stuck)
+	b.until("the outbox is empty", func() bool { return len(b.legs("")) == 0 })
+	if n := counted.leases.Load() - before; n != 0 {
+		t.Errorf("%d legs were leased from the store", n)
+	}
+}
+
+// TestHandedOverLegsAreGivenBack: what a process that ends has not sent is due
+// at once, for whoever comes next.
+func TestHandedOverLegsAreGivenBack(t *testing.T) {
+	b := newBed(t, func(b *bed) { b.tune = func(o *Options) { o.Outbox.Workers = 1 } })
+	stuck := make(chan struct{})
+	b.ehr.setAnswer(func(int, received) reply { return reply{status: 201, hang: stuck} })
+	b.until("the lanes are open", func() bool {
+		b.server.outbox.mu.Lock()
+		defer b.server.outbox.mu.Unlock()
+		return b.server.outbox.lanes["ehr"] != nil
+	})
+	for _, id := range []string{"s1", "s2", "s3"} {
+		if a := b.post("/v1/checkout", sale(t, id)); a.status != 200 {
+			t.Fatal(a.status, a.body)
+		}
+	}
+	b.ehr.await(t, 1)
+	lane := b.server.outbox.lanes["ehr"]
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.stop()
+	}()
+	b.until("the lane is shut", func() bool {
+		lane.mu.Lock()
+		defer lane.mu.Unlock()
+		return lane.closed
+	})
+	close(stuck)
+	<-ended
+	d := b.open()
+	due := 0
+	for _, score := range b.scores(d, "ehr") {
+		if score <= time.Now().UnixMilli() {
+			due++
+		}
+	}
+	if err := d.Close(); err != nil || due != 2 {
+		t.Errorf("%d legs are due after the end, want 2 (%v)", due, err)
+	}
+	if n := len(b.ehr.all()); n != 1 {
+		t.Errorf("%d legs were sent", n)
+	}
+	b.start()
+	b.until("the outbox is empty", func() bool { return len(b.legs("")) == 0 })
+	if n := len(b.ehr.all()); n != 3 {
+		t.Errorf("%d legs were sent in the end", n)
+	}
+}
+
+// TestAnotherPolicyDecidesAgain: a leg that was handed over under one policy
+// is not sent under another without being looked at.
+func TestAnotherPolicyDecidesAgain(t *testing.T) {
+	now := time.Now()
+	to := &upstream{dest: new(rules.Destination), timeout: time.Second}
+	y := &policy{}
+	p := &parcel{policy: y, to: to, item: store.Item{Score: now.Add(2 * time.Second).UnixMilli()}}
+	for name, c := range map[string]struct {
+		policy *policy
+		now    time.Time
+		want   bool
+	}{
+		"as it was released":      {y, now, true},
+		"another policy":          {&policy{}, now, false},
+		"the lease ends too soon": {y, now.Add(1500 * time.Millisecond), false},
+	} {
+		if got := p.holds(c.policy, c.now); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package proxy
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// lane is the delivery to one destination. Legs come to it from the requests
+// of this process that have just released them (handover.go), and from the
+// store: those of other processes and of groups, and whatever did not go out
+// at the first try. No more of them are sent at once than there are slots; a
+// slot is free again when the answer is there, while the delivery is yet to be
+// recorded.
+type lane struct {
+	b     *outbox
+	dest  string
+	alarm chan struct{} // something became due in the store
+	slots chan struct{} // one for each leg that is being sent
+	tasks sync.WaitGroup
+
+	mu        sync.Mutex
+	closed    bool
+	reserved  int       // legs that were or may be handed over, until they are on record
+	handed    []*parcel // wait for a slot
+	next      int       // the first of handed that still waits
+	ended     []*parcel // delivered, and not on record yet
+	recording bool      // a goroutine sees to ended
+}
+
+func newLane(b *outbox, dest string) *lane {
+	return &lane{b: b, dest: dest, alarm: make(chan struct{}, 1), slots: make(chan struct{}, b.o.Workers)}
+}
+
+// ring says that something may be due in the store.
+func (l *lane) ring() {
+	select {
+	case l.alarm <- struct{}{}:
+	default:
+	}
+}
+
+// serve takes what is due at the destination from the store until ctx ends,
+// and then waits for what is being sent.
+func (l *lane) serve(ctx context.Context) {
+	defer l.shut()
+	idle := time.NewTimer(0)
+	defer idle.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.alarm:
+		case <-idle.C:
+		}
+		for ctx.Err() == nil && l.fetch(ctx) {
+		}
+		idle.Reset(l.b.o.Poll/2 + rand.N(l.b.o.Poll))
+	}
+}
+
+// fetch leases what is due and sends it. Only what can be sent at once is
+// leased: a leg that waits here for a slot is one that no other proxy may
+// send. Whoever gives a slot back rings the alarm.
+func (l *lane) fetch(ctx context.Context) (more bool) {
+	free := 0
+	for free < cap(l.slots) && l.take() {
+		free++
+	}
+	if free == 0 {
+		return false
+	}
+	leased := l.b.lease(ctx, l.dest, free)
+	for _, p := range leased {
+		l.tasks.Add(1)
+		go func() {
+			defer l.tasks.Done()
+			l.b.setBusy(p.item.Member, true)
+			l.b.deliver(ctx, l, p)
+			l.give()
+			l.ring() // what waited behind it may be due now
+		}()
+	}
+	for range free - len(leased) {
+		l.give()
+	}
+	return len(leased) > 0
+}
+
+// take takes a slot if one is free.
+func (l *lane) take() bool {
+	select {
+	case l.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// give gives a slot back, to a leg that was handed over if one waits.
+func (l *lane) give() {
+	<-l.slots
+	l.mu.Lock()
+	l.sendLocked()
+	l.mu.Unlock()
+}
+
+// sendLocked starts a sender for what was handed over, if there is a slot. The
+// lock is held.
+func (l *lane) sendLocked() {
+	if l.next < len(l.handed) && !l.closed && l.take() {
+		l.tasks.Add(1)
+		go l.sender()
+	}
+}
+
+// sender sends what was handed over until nothing waits.
+func (l *lane) sender() {
+	defer l.tasks.Done()
+	for {
+		l.mu.Lock()
+		if l.next == len(l.handed) || l.closed {
+			l.handed, l.next = l.handed[:0], 0
+			// Under the lock: who hands over next finds the slot free.
+			<-l.slots
+			l.mu.Unlock()
+			return
+		}
+		p := l.handed[l.next]
+		l.handed[l.next] = nil
+		l.next++
+		l.mu.Unlock()
+		// What has begun may end, whatever happens to the process's work.
+		l.b.deliver(l.b.s.work, l, p)
+	}
+}
+
+// record puts a delivered leg on record, together with others that end
+// meanwhile.
+func (l *lane) record(p *parcel) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = append(l.ended, p)
+	if !l.recording {
+		l.recording = true
+		l.tasks.Add(1)
+		go l.recorder()
+	}
+}
+
+// maxRecorded bounds the deliveries that are recorded in one unit.
+const maxRecorded = 256
+
+// recorder records deliveries until all are: those that end while the store is
+// asked are the next unit.
+func (l *lane) recorder() {
+	defer l.tasks.Done()
+	var w recordWriter
+	var batch []*parcel
+	for {
+		l.mu.Lock()
+		n := min(len(l.ended), maxRecorded)
+		if n == 0 {
+			l.recording = false
+			l.mu.Unlock()
+			return
+		}
+		batch = append(batch[:0], l.ended[:n]...)
+		l.ended = l.ended[:copy(l.ended, l.ended[n:])]
+		l.mu.Unlock()
+		l.b.recordDelivered(&w, batch)
+		for _, p := range batch {
+			if !p.handed || p.member.Group != "" {
+				l.ring() // what waited behind it may be due now
+			}
+			l.done(p)
+		}
+		clear(batch)
+	}
+}
+
+// done ends the process's part in a leg.
+func (l *lane) done(p *parcel) {
+	l.b.setBusy(p.item.Member, false)
+	if p.handed {
+		l.cancel(p)
+	}
+}
+
+// shut takes nothing more, gives back what was handed over and not sent, and
+// waits for the rest.
+func (l *lane) shut() {
+	l.mu.Lock()
+	l.closed = true
+	left := append([]*parcel(nil), l.handed[l.next:]...)
+	l.handed, l.next = nil, 0
+	l.mu.Unlock()
+	l.b.giveBack(l, left...)
+	l.tasks.Wait()
+}
