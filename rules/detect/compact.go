@@ -8,6 +8,11 @@ package detect
 func CompactDigits(dst, text []byte) ([]byte, bool) {
 	out := dst
 	for i := 0; i < len(text); {
+		if text[i]-'0' <= 9 {
+			out = append(out, text[i])
+			i++
+			continue
+		}
 		c, size, d := classify(text[i:])
 		switch c {
 		case classDigit:

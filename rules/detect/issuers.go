@@ -93,6 +93,12 @@ func IsPAN(digits []byte) bool {
 	return judge(g.value, g.n, g.luhn())
 }
 
+// IsLuhnPAN is IsPAN and Luhn together.
+func IsLuhnPAN(digits []byte) bool {
+	g, ok := readASCII(digits)
+	return ok && g.luhn() && judge(g.value, g.n, true)
+}
+
 // Luhn reports whether ASCII digits, at least two of them and nothing else,
 // end in a valid check digit of ISO/IEC 7812-1 annex B.
 func Luhn(digits []byte) bool {

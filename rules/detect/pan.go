@@ -14,13 +14,14 @@ type group struct {
 
 // sums make the Luhn check of any sequence of digits a matter of one
 // subtraction: the sum modulo ten where the last digit counts once, and where
-// it is doubled.
+// it is doubled. While a group is read they grow up to 9 × maxDigits, which
+// fits, and are reduced at its end.
 type sums struct{ once, doubled uint8 }
 
-// add appends a digit.
-func (s sums) add(d uint8) sums {
-	return sums{mod10[s.doubled+d], mod10[s.once+twice[d]]}
-}
+// add appends a digit to sums that are not reduced.
+func (s sums) add(d uint8) sums { return sums{s.doubled + d, s.once + twice[d]} }
+
+func (s sums) reduced() sums { return sums{s.once % 10, s.doubled % 10} }
 
 // then returns the sums of digits that are followed by n more.
 func (s sums) then(n int) sums {
@@ -53,13 +54,21 @@ func (g *group) add(d uint8) {
 // first returns the first digit.
 func (g *group) first() uint64 { return g.value / pow10[g.n-1] }
 
-func (g *group) luhn() bool { return g.sums.once == 0 }
+func (g *group) luhn() bool { return g.sums.once%10 == 0 }
 
 // FindPANs appends to dst the card numbers in a decoded text, in order and
 // without overlap, and returns it. Offsets are bytes of text and cover the
 // separators within a number. Where spans are replaced by text without
 // digits, what is left holds no card number.
 func FindPANs(dst []Span, text []byte) []Span {
+	if len(text) <= maxDigits {
+		if g, ok := readASCII(text); ok { // a card's own member, mostly
+			if judge(g.value, g.n, g.luhn()) && !gtin(g.value, g.n) {
+				dst = append(dst, Span{End: len(text), Kind: PAN, Digits: g.n})
+			}
+			return dst
+		}
+	}
 	if !Candidate(text) {
 		return dst
 	}
@@ -182,7 +191,7 @@ func readGroup(text []byte, i int) (group, int) {
 		g.add(d)
 		i += size
 	}
-	g.end = i
+	g.end, g.sums = i, g.sums.reduced()
 	return g, i
 }
 

@@ -254,7 +254,7 @@ func (m *Message) mint(x *value, label rules.LabelID) TokenOp {
 // fail Luhn (some of UnionPay's): the format makes the Luhn digit anew when it
 // reveals, and cannot carry a wrong one.
 func mintable(digits []byte) bool {
-	return len(digits) > 0 && digits[0] >= '2' && digits[0] <= '6' && detect.IsPAN(digits) && detect.Luhn(digits)
+	return len(digits) > 0 && digits[0] >= '2' && digits[0] <= '6' && detect.IsLuhnPAN(digits)
 }
 
 // cardDigits returns the digits of a value that is nothing but a number as
@@ -262,6 +262,8 @@ func mintable(digits []byte) bool {
 func (m *Message) cardDigits(x *value) []byte {
 	ok := false
 	switch {
+	case x.kind == '"' && len(x.spans) == 1 && x.spans[0].kind == spanPAN && x.spans[0].whole:
+		return x.spans[0].text // what the detector read already
 	case x.kind == '"':
 		m.digits, ok = detect.CompactDigits(m.digits[:0], m.valueText(x))
 	case x.outside:

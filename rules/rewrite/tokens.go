@@ -32,15 +32,17 @@ func (m *Message) tokenOf(n *node, at uint32) requestToken {
 	if c := raw[0]; c == 'n' || c == '{' || c == '[' || n.state&stateSAD != 0 || p.sadSets[set] {
 		return none
 	}
-	x := value{raw: raw, kind: raw[0], node: n, pan: p.panSets[set]}
+	x := value{raw: raw, kind: raw[0], node: n, pan: p.panSets[set], spans: m.wholeSpan(at)}
 	t := requestToken{label: x.pan, op: noOp}
-	if s := m.wholeSpan(at); s != nil && s.token() {
-		if s.label == rules.NoLabel {
+	if len(x.spans) > 0 {
+		switch s := &x.spans[0]; {
+		case s.token() && s.label == rules.NoLabel:
 			return none
+		case s.token():
+			return requestToken{label: s.label, op: noOp, arrived: s.text}
+		case t.label == rules.NoLabel && len(p.engine.panLabels) > 0:
+			t.label = p.engine.panLabels[0]
 		}
-		return requestToken{label: s.label, op: noOp, arrived: s.text}
-	} else if s != nil && t.label == rules.NoLabel && len(p.engine.panLabels) > 0 {
-		t.label = p.engine.panLabels[0]
 	}
 	if refs := p.table.Sets[set]; t.label == rules.NoLabel && len(refs) > 0 {
 		t.label = rules.LabelID(refs[0].Label)
@@ -59,11 +61,11 @@ func (m *Message) tokenOf(n *node, at uint32) requestToken {
 	return t
 }
 
-// wholeSpan returns the span that is the whole value of a node, nil for none.
-func (m *Message) wholeSpan(at uint32) *span {
+// wholeSpan returns the one span that is the whole value of a node, if any is.
+func (m *Message) wholeSpan(at uint32) []span {
 	for i := range m.spans {
 		if s := &m.spans[i]; s.node == at && s.whole && !s.name {
-			return s
+			return m.spans[i : i+1]
 		}
 	}
 	return nil
