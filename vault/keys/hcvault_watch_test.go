@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,7 +30,10 @@ func works(t *testing.T, r *Ring) {
 // on, says so, and is well again by itself.
 func TestVaultAway(t *testing.T) {
 	s := vaultServer(t)
-	r := mustOpenVault(t, vaultOptions(t, s))
+	o := vaultOptions(t, s)
+	log := new(logBuffer)
+	o.Logger = slog.New(slog.NewTextHandler(log, nil))
+	r := mustOpenVault(t, o)
 	well := func() bool { st := r.Status(t.Context()); return st.Reachable && st.LastError == "" }
 	ill := func(word string, sealed bool) func() bool {
 		return func() bool {
@@ -64,6 +68,43 @@ func TestVaultAway(t *testing.T) {
 	s.WritePolicy(t, "chaperone", `path "nothing" { capabilities = ["read"] }`)
 	eventually(t, "the denial is seen", ill("denied", false))
 	works(t, r)
+	if st := r.Status(t.Context()); st.RefreshedAt.IsZero() || !st.RefreshedAt.Before(st.CheckedAt) {
+		t.Errorf("the last good look was at %v, the last look at %v", st.RefreshedAt, st.CheckedAt)
+	}
+
+	// A line for each change, and not for each look.
+	text, before := log.String(), ""
+	for _, want := range []string{"reason=sealed", "reason=unreachable", "reason=missing", "reason=denied", `msg="Vault is back"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no line with %s in\n%s", want, text)
+		}
+	}
+	for line := range strings.Lines(text) {
+		_, after, _ := strings.Cut(line, "reason=")
+		reason, _, _ := strings.Cut(after, " ")
+		if reason != "" && reason == before {
+			t.Errorf("said twice: %s", line)
+		}
+		before = reason
+	}
+}
+
+// logBuffer takes the lines of a log that several goroutines write.
+type logBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // TestVaultRotation rotates on one proxy: the other can open what the new
