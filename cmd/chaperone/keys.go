@@ -56,6 +56,10 @@ func newFileDesk(f *files) fileDesk {
 // openKeyDesk asks the proxy that runs on the data folder, and opens the store
 // and the keyring where none runs. The error is ready to be shown.
 func (a *app) openKeyDesk(ctx context.Context, cfg *config) (keyDesk, error) {
+	// The keyring may be in the memory of this process in a moment.
+	if err := harden(); err != nil {
+		return nil, failed("", "%w", err)
+	}
 	c, err := control.Dial(ctx, cfg.data)
 	switch {
 	case err == nil:

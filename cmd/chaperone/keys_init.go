@@ -66,6 +66,9 @@ func keysInit(ctx context.Context, a *app, file, reason string) error {
 // makeKeyring opens the store, makes the keyring and ties the store to it. The
 // error is ready to be shown.
 func makeKeyring(ctx context.Context, cfg *config, logger *slog.Logger) (_ *files, err error) {
+	if err := harden(); err != nil {
+		return nil, failed("", "%w", err)
+	}
 	if err := cfg.makeData(); err != nil {
 		return nil, err
 	}

@@ -85,7 +85,14 @@ func keysRetire(ctx context.Context, a *app, o keysRetireOptions) error {
 	if err != nil {
 		return keysError(err, "see `chaperone keys list`")
 	}
-	_, err = fmt.Fprintf(a.out, "%s is %s\n", k.Name(), k.State)
+	if _, err = fmt.Fprintf(a.out, "%s is %s\n", k.Name(), k.State); err != nil || !o.destroy {
+		return err
+	}
+	copies := "copies of keyring.json and backups of it"
+	if cfg.keys.vault != nil {
+		copies = fmt.Sprintf("the older versions of %s in Vault (vault kv destroy), and backups", cfg.keys.vault.kvPath)
+	}
+	_, err = fmt.Fprintf(a.out, "Its key is still in what was kept before: %s.\n", copies)
 	return err
 }
 

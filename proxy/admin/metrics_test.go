@@ -70,7 +70,9 @@ func exercised() *Metrics {
 		return State{
 			Ready: true, StoreUp: true, StoreKind: "redis", StoreSafe: true, Replicas: 1, Pending: 2, Journal: 3,
 			LogSeq: 44, CheckpointSeq: 40, CheckpointTime: time.UnixMilli(1_700_000_001_500),
-			KeyringKind: "vault", VaultUp: true, VaultSealed: false,
+			KeyringKind: "vault", VaultUp: true, VaultSealed: false, KeyringRevision: 3,
+			VaultRefreshed: time.UnixMilli(1_700_000_001_500), VaultTokenExpires: time.Now().Add(time.Hour),
+			Keys: []KeyState{{Use: "pan", Generation: 2, Since: time.Now()}, {Use: "made up", Generation: 1}},
 			Queues: []QueueState{
 				{Destination: "ehr", Depth: 5, Oldest: 90 * time.Second, Dead: 1, Parked: 2},
 				{Destination: "gone", Depth: 7}, {Destination: "left", Depth: 2, Oldest: time.Second},
@@ -139,7 +141,8 @@ func TestMetricsCount(t *testing.T) {
 		`chaperone_store_journal_units 3`, `chaperone_store_pending_units 2`, `chaperone_store_replicas 1`,
 		`chaperone_log_sequence 44`, `chaperone_log_checkpoint_sequence 40`,
 		`chaperone_log_checkpoint_timestamp_seconds 1.7000000015e+09`,
-		`chaperone_keyring_info{kind="vault"} 1`, `chaperone_vault_up 1`, `chaperone_vault_sealed 0`,
+		`chaperone_keyring_info{kind="vault"} 1`, `chaperone_vault_up 1`, `chaperone_vault_sealed 0`, `chaperone_keyring_revision 3`,
+		`chaperone_key_generation{use="pan"} 2`, `chaperone_key_generation{use="other"} 1`, `chaperone_vault_keyset_lost 0`,
 		`chaperone_queue_depth{destination="ehr"} 5`, `chaperone_queue_depth{destination="ledger"} 0`,
 		`chaperone_queue_depth{destination="other"} 9`,
 		`chaperone_queue_oldest_age_seconds{destination="ehr"} 90`,
