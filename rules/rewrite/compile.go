@@ -190,6 +190,7 @@ func (c *compiler) request(r *rules.Route) *program {
 		party := p.newParty(c.engine.plan.Destinations[leg.Destination].Sees)
 		party.destination, party.bit, party.keepAll, party.leg = leg.Destination, 1<<i, leg.KeepAll, leg
 		party.setMembers(leg.Set)
+		p.bake(&party)
 		p.parties = append(p.parties, party)
 	}
 	return p
@@ -229,6 +230,7 @@ func (c *compiler) answer(r *rules.Route) *program {
 		party := p.newParty(sees)
 		party.keepAll = d.Response.KeepAll
 		party.setMembers(r.Answer.Set)
+		p.bake(&party)
 		p.parties = append(p.parties, party)
 	}
 	add(nil)

@@ -71,8 +71,9 @@ type party struct {
 	bit         uint64 // in keep and cut masks
 	keepAll     bool
 	forms       []rules.Form // by class × stride + set × 2 + sad
-	simple      []bool       // likewise: neither labelled nor edited
-	pan         rules.Form   // of a detected card number
+	actions     []action     // by class × states + automaton state
+	states      int
+	pan         rules.Form // of a detected card number
 	panLabel    rules.LabelID
 	set         []setMember
 	leg         *rules.Leg // nil for a caller
@@ -127,13 +128,12 @@ func (p *program) newParty(sees rules.Clearance) party {
 	if p.basket != nil {
 		classes += len(p.basket.Classes)
 	}
-	out := party{sees: sees, destination: -1, bit: 1, panLabel: rules.NoLabel, forms: make([]rules.Form, classes*p.stride), simple: make([]bool, classes*p.stride)}
+	out := party{sees: sees, destination: -1, bit: 1, panLabel: rules.NoLabel, forms: make([]rules.Form, classes*p.stride)}
 	for c := range classes {
 		for s, set := range p.table.Sets {
 			at := c*p.stride + s*2
 			out.forms[at] = p.engine.form(sees, set, rules.ClassID(c), false)
 			out.forms[at+1] = p.engine.form(sees, set, rules.ClassID(c), true)
-			out.simple[at] = len(set) == 0 && out.forms[at] == rules.Plain
 		}
 	}
 	for _, l := range p.engine.panLabels {
@@ -142,6 +142,58 @@ func (p *program) newParty(sees rules.Clearance) party {
 		}
 	}
 	return out
+}
+
+// action is what a walk does with a value of some automaton state, in an item
+// of some class, if the scan noted nothing about it.
+type action uint8
+
+const (
+	actKeep  action = 0      // it stays as it is, and there is nothing to record
+	actCut   action = 1 << 0 // it goes, likewise
+	actAsk   action = 1 << 1 // labels, edits or totals may concern it
+	actWhole action = 1 << 2 // what is said of a container is said of all under it
+)
+
+// bake fills a party's actions, when all else of it is known.
+func (p *program) bake(out *party) {
+	states := p.table.States
+	out.states = len(states)
+	out.actions = make([]action, 0, len(out.forms)/p.stride*len(states))
+	for first := 0; first < len(out.forms); first += p.stride {
+		for i := range states {
+			a := p.action(out, out.forms[first], &states[i])
+			if a != actAsk && p.table.Closed(uint32(i)) {
+				a |= actWhole
+			}
+			out.actions = append(out.actions, a)
+		}
+	}
+}
+
+// action returns what to do where the class asks for a form.
+func (p *program) action(out *party, class rules.Form, st *automaton.State) action {
+	switch {
+	case st.Cut&out.bit != 0:
+		return actCut
+	case st.Set != 0:
+		return actAsk
+	case !out.keepAll && st.Keep&out.bit == 0:
+		return actCut
+	case class != rules.Plain || st.Flags&flagUnlink != 0:
+		return actAsk
+	}
+	for _, slot := range p.table.Slots[st.Slots] {
+		if out.leg != nil && (slot == slotItems || out.leg.Recompute && slot >= slotSubtotal && slot <= slotTotal) {
+			return actAsk
+		}
+	}
+	return actKeep
+}
+
+// actionsOf returns the actions in an item of a class, by automaton state.
+func (p *party) actionsOf(class rules.ClassID) []action {
+	return p.actions[int(class)*p.states:][:p.states]
 }
 
 // needsItems reports whether a leg asks for line items of a class.

@@ -216,7 +216,7 @@ func (v *View) pattern(x *value, label rules.LabelID) string {
 func (v *View) decided(d Decision) {
 	for i := range v.decisions {
 		o := &v.decisions[i]
-		if o.Rule == d.Rule && o.Pattern == d.Pattern && o.Label == d.Label && o.Class == d.Class && o.Form == d.Form {
+		if o.Form == d.Form && o.Pattern == d.Pattern && o.Label == d.Label && o.Class == d.Class && o.Rule == d.Rule {
 			o.Count += d.Count
 			return
 		}

@@ -69,10 +69,12 @@ type visit struct {
 	mark    int    // length of View.edits before its own
 	item    int    // index of the line item that it is, or -1
 	class   rules.ClassID
-	some    bool // it had children
-	alive   bool // one is left
-	items   bool // its elements are the line items
-	virtual bool // it is around the root
+	actions []action // of its children, by automaton state
+	ask     bool     // they do not say it all
+	some    bool     // it had children
+	alive   bool     // one is left
+	items   bool     // its elements are the line items
+	virtual bool     // it is around the root
 }
 
 // Reset zeroes what the view holds of bodies and forgets them. A view that is

@@ -12,64 +12,85 @@ type states = []automaton.State
 // one of its children does, and a removed child takes one comma with it: the
 // one before it where an earlier sibling is left, else the one behind it.
 func (v *View) walk() (alive bool, fault *reason.Error) {
-	tape, p := v.m.tape, v.party
-	cur := visit{end: uint32(len(tape)), item: -1, virtual: true}
-	all := uint64(0)
-	if p.keepAll {
-		all = 1
-	}
+	tape := v.m.tape
+	cur := visit{end: uint32(len(tape)), item: -1, virtual: true, ask: v.unalias, actions: v.party.actionsOf(rules.NoClass)}
 	for i := uint32(0); i < uint32(len(tape)); {
 		n := &tape[i]
-		mark := len(v.edits)
-		if cur.some && !cur.alive {
-			v.cut(v.firstChild(&cur), v.nextChild(&cur, n))
-		}
-		st := &v.states[n.state.automaton()]
-		alive := true
-		if n.next > i+1 {
-			open, err := v.enter(&cur, i, n, st)
+		switch a := cur.actions[n.state.automaton()]; {
+		case a == actAsk || cur.ask || n.state&noted != 0 || n.next > i+1 && a&actWhole == 0:
+			in, err := v.ask(&cur, i, n)
 			if err != nil {
 				return false, err
 			}
-			if open {
-				v.frames = append(v.frames, cur)
-				cur = v.visit(&cur, i, n, st, mark)
+			if in {
 				i++
 				continue
 			}
-			alive = false
-		} else if !p.simple[uint32(cur.class)*uint32(v.m.prog.stride)+n.state.set(st)] || (st.Keep&p.bit)|all == 0 || cur.items ||
-			n.state&stateSpans != 0 || st.Flags&flagUnlink != 0 || st.Slots != 0 || st.Cut&p.bit != 0 || v.unalias {
-			var err *reason.Error
-			if alive, err = v.leaf(&cur, i, n, st); err != nil {
-				return false, err
+		case a&actCut != 0:
+			if cur.alive {
+				v.cut(cur.last, n.end)
 			}
+			cur.some, cur.last = true, n.end
+		default:
+			if cur.some && !cur.alive {
+				v.cut(v.firstChild(&cur), v.nextChild(&cur))
+			}
+			cur.some, cur.alive, cur.last = true, true, n.end
 		}
-		v.after(&cur, n, mark, alive)
 		for i = n.next; i == cur.end && !cur.virtual; {
-			n, mark, alive = &tape[cur.node], cur.mark, cur.alive
-			if cur.item >= 0 {
-				v.tallyItem(cur.item, alive)
-			}
-			done := cur
-			cur = v.frames[len(v.frames)-1]
-			v.frames = v.frames[:len(v.frames)-1]
-			v.rootLast = done.last
-			v.after(&cur, n, mark, alive)
+			n = v.leave(&cur)
 		}
 	}
 	return cur.alive, nil
 }
 
+// ask decides the child of cur at node i where its action does not say it all.
+// It reports whether the child is a container that has been entered: cur is
+// its frame then.
+func (v *View) ask(cur *visit, i uint32, n *node) (in bool, fault *reason.Error) {
+	mark := len(v.edits)
+	if cur.some && !cur.alive {
+		v.cut(v.firstChild(cur), v.nextChild(cur))
+	}
+	st := &v.states[n.state.automaton()]
+	alive := false
+	if n.next > i+1 {
+		if in, fault = v.enter(cur, i, n, st); in {
+			v.frames = append(v.frames, *cur)
+			*cur = v.visit(cur, i, n, st, mark)
+			return true, nil
+		}
+	} else {
+		alive, fault = v.leaf(cur, i, n, st)
+	}
+	v.after(cur, n, mark, alive)
+	return false, fault
+}
+
+// leave ends the container of cur, whose last child has been walked, and
+// returns its node. cur is the container around it then.
+func (v *View) leave(cur *visit) *node {
+	n, mark, alive, last := &v.m.tape[cur.node], cur.mark, cur.alive, cur.last
+	if cur.item >= 0 {
+		v.tallyItem(cur.item, alive)
+	}
+	*cur = v.frames[len(v.frames)-1]
+	v.frames = v.frames[:len(v.frames)-1]
+	v.rootLast = last
+	v.after(cur, n, mark, alive)
+	return n
+}
+
 // visit returns the frame of a container that is being entered.
 func (v *View) visit(outer *visit, i uint32, n *node, st *automaton.State, mark int) visit {
-	in := visit{node: i, end: n.next, mark: mark, item: -1, class: outer.class}
+	in := visit{node: i, end: n.next, mark: mark, item: -1, class: outer.class, actions: outer.actions, ask: v.unalias}
 	if outer.items {
 		in.item = v.itemOf(i)
 		in.class = v.m.items[in.item].class
+		in.actions = v.party.actionsOf(in.class)
 	}
-	if st.Slots != 0 && v.m.slots[slotItems] == i+1 {
-		in.items = v.m.body[n.start] == '['
+	if st.Slots != 0 && v.m.slots[slotItems] == i+1 && v.m.body[n.start] == '[' {
+		in.items, in.ask = true, true
 	}
 	return in
 }
@@ -101,9 +122,9 @@ func (v *View) firstChild(cur *visit) uint32 {
 	return uint32(skip(v.m.body, int(v.m.tape[cur.node].start)+1))
 }
 
-// nextChild returns the offset at which the child with node n begins: a
+// nextChild returns the offset at which the container's next child begins: a
 // member's at its name.
-func (v *View) nextChild(cur *visit, n *node) uint32 {
+func (v *View) nextChild(cur *visit) uint32 {
 	i := skip(v.m.body, int(cur.last))
 	return uint32(skip(v.m.body, i+1)) // behind the comma
 }

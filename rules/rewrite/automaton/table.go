@@ -69,6 +69,13 @@ const (
 	MarkYes
 )
 
+// Closed reports whether all that is under a value of state s has the same
+// state.
+func (t *Table) Closed(s uint32) bool {
+	st := &t.States[s]
+	return st.member == s && st.element == s && st.shape == 0 && st.Slots == 0
+}
+
 // Member returns the state of a member in an object of state s. Its decoded
 // name is room[:n]; what follows it in room is of no meaning, but spares time
 // where room has wordsSize bytes. once, if not zero, is the number from 1 to 64
