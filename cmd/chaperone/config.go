@@ -39,6 +39,7 @@ type tlsConfig struct{ cert, key string }
 type adminConfig struct {
 	address string
 	hosts   []string
+	tls     *tlsConfig // nil: plain HTTP
 }
 
 // stateConfig says where claims, queues and the log are kept.

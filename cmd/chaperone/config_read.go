@@ -124,17 +124,24 @@ func (r configReader) listen(n yamlfile.Node) listenConfig {
 	m := n.Map()
 	address := m.Require("address", "write host and port, as in 127.0.0.1:8080")
 	l := listenConfig{address: r.address(address), position: address.Position(), hosts: r.hosts(m.Get("hosts"))}
-	if t := m.Get("tls"); t.Present() {
-		tm := t.Map()
-		l.tls = &tlsConfig{
-			cert: r.path(tm.Require("cert", "name the PEM file of the certificate chain")),
-			key:  r.path(tm.Require("key", "name the PEM file of the private key")),
-		}
-		notYet(tm.Get("client_ca"), "client certificates", "callers show a key: see `chaperone callers add`")
-		tm.Done()
-	}
+	l.tls = r.tls(m.Get("tls"))
 	m.Done()
 	return l
+}
+
+// tls reads the certificate of a listener; nil where there is none.
+func (r configReader) tls(n yamlfile.Node) *tlsConfig {
+	if !n.Present() {
+		return nil
+	}
+	m := n.Map()
+	t := &tlsConfig{
+		cert: r.path(m.Require("cert", "name the PEM file of the certificate chain")),
+		key:  r.path(m.Require("key", "name the PEM file of the private key")),
+	}
+	notYet(m.Get("client_ca"), "client certificates", "callers show a key: see `chaperone callers add`")
+	m.Done()
+	return t
 }
 
 func (r configReader) admin(n yamlfile.Node) adminConfig {
@@ -145,6 +152,7 @@ func (r configReader) admin(n yamlfile.Node) adminConfig {
 	a := adminConfig{
 		address: r.address(m.Require("address", "write host and port, as in 127.0.0.1:9090")),
 		hosts:   r.hosts(m.Get("hosts")),
+		tls:     r.tls(m.Get("tls")),
 	}
 	m.Done()
 	return a

@@ -181,7 +181,12 @@ func localUser() string { return fmt.Sprintf("local:%d", os.Getuid()) }
 
 // recordEntry writes a chain of one entry, signed for. The journal is left to
 // the proxy that wrote it.
-func (f *files) recordEntry(ctx context.Context, e *audit.Entry) (err error) {
+func (f *files) recordEntry(ctx context.Context, e *audit.Entry) error {
+	return f.recordUnit(ctx, e, nil)
+}
+
+// recordUnit is recordEntry, with commands that are done in the same unit.
+func (f *files) recordUnit(ctx context.Context, e *audit.Entry, cmds []store.Command) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, recordTime)
 	defer cancel()
 	chain := "cli-" + letters.Random(24)
@@ -190,7 +195,7 @@ func (f *files) recordEntry(ctx context.Context, e *audit.Entry) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close(ctx)) }()
-	u := store.Unit{Entries: [][]byte{audit.NewSealing(f.ring, chain).Seal(nil, e)}}
+	u := store.Unit{Entries: [][]byte{audit.NewSealing(f.ring, chain).Seal(nil, e)}, Commands: cmds}
 	if err := c.Commit(ctx, &u); err != nil {
 		return err
 	}

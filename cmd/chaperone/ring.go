@@ -140,8 +140,12 @@ func (c *config) awaitRing(ctx context.Context, allowCreate bool, log *slog.Logg
 // standBy serves the admin listener for a proxy that waits for its keys, until
 // stop is called.
 func (c *config) standBy(ctx context.Context, log *slog.Logger) (stop func(), err error) {
+	secure, err := c.admin.tls.certificate("admin.tls")
+	if err != nil {
+		return nil, err
+	}
 	s, err := admin.Listen(admin.Options{
-		Address: c.admin.address, Hosts: c.admin.hosts, Logger: log,
+		Address: c.admin.address, Hosts: c.admin.hosts, TLS: secure, Logger: log,
 		Metrics: admin.NewMetrics(admin.Build{Version: buildVersion(), Revision: buildRevision()}),
 		Ready: func(context.Context) admin.Readiness {
 			return admin.Readiness{

@@ -39,6 +39,7 @@ func commands(a *app) []*cobra.Command {
 		newLogCommand(a),
 		newOutboxCommand(a),
 		newKeysCommand(a),
+		newTokenCommand(a),
 		newCallersCommand(a),
 		newVersionCommand(a),
 	}

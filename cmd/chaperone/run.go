@@ -116,7 +116,11 @@ func start(ctx context.Context, p policy, log *slog.Logger) (_ *running, err err
 	if err := p.cfg.makeData(); err != nil {
 		return nil, err
 	}
-	secure, err := p.cfg.listen.certificate()
+	secure, err := p.cfg.listen.tls.certificate("listen.tls")
+	if err != nil {
+		return nil, err
+	}
+	adminSecure, err := p.cfg.admin.tls.certificate("admin.tls")
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +133,7 @@ func start(ctx context.Context, p policy, log *slog.Logger) (_ *running, err err
 	r.server, err = proxy.New(ctx, proxy.Options{
 		Plan: p.plan, Engine: p.engine, Ring: r.ring, Tokens: vault.New(r.ring, tokenScope), Driver: r.driver,
 		Listen: p.cfg.listen.address, TLS: secure, Hosts: p.cfg.listen.hosts,
-		Admin: p.cfg.admin.address, AdminHosts: p.cfg.admin.hosts,
+		Admin: p.cfg.admin.address, AdminHosts: p.cfg.admin.hosts, AdminTLS: adminSecure,
 		DataDir: p.cfg.data, Journal: p.cfg.journalFile(),
 		Limits:  p.cfg.proxyLimits(),
 		Version: buildVersion(), Rev: buildRevision(), Logger: log,
@@ -189,14 +193,15 @@ func (r *running) close() {
 	}
 }
 
-// certificate loads the listener's own certificate; nil for plain HTTP.
-func (l listenConfig) certificate() (*tls.Config, error) {
-	if l.tls == nil {
+// certificate loads a listener's own certificate; nil for plain HTTP. where is
+// its place in the configuration.
+func (t *tlsConfig) certificate(where string) (*tls.Config, error) {
+	if t == nil {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(l.tls.cert, l.tls.key)
+	pair, err := tls.LoadX509KeyPair(t.cert, t.key)
 	if err != nil {
-		return nil, failed("see listen.tls: both files are PEM, and the key belongs to the certificate", "the certificate cannot be loaded: %w", err)
+		return nil, failed("see "+where+": both files are PEM, and the key belongs to the certificate", "the certificate cannot be loaded: %w", err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }

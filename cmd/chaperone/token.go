@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"chaperone/audit"
+	"chaperone/proxy/admin"
+	"chaperone/proxy/admin/control"
+	"chaperone/rules"
+	"chaperone/store"
+
+	"github.com/spf13/cobra"
+)
+
+func newTokenCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "token",
+		Short: "Make, reveal, list and revoke tokens",
+		Long: `Tokens are made and revealed by requests; these commands do it by hand. Who did
+what, and why, is in the log before the answer is shown: which token it was by
+its id, never the token or what it stands for.
+
+They ask the proxy that runs on the configuration's data folder, and open store
+and keyring themselves where none runs.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: groupOnly,
+	}
+	index := &cobra.Command{
+		Use:   "index",
+		Short: "The index of known card tokens",
+		Args:  cobra.ArbitraryArgs,
+		RunE:  groupOnly,
+	}
+	index.AddCommand(newTokenIndexRebuildCommand(a))
+	cmd.AddCommand(newTokenMakeCommand(a), newTokenRevealCommand(a), newTokenListCommand(a), newTokenRevokeCommand(a), index)
+	return cmd
+}
+
+// tokenDesk is what the verbs of token ask: a running proxy (*control.Client),
+// or its files (*fileTokens). Each call is on record.
+type tokenDesk interface {
+	MakeToken(ctx context.Context, m control.TokenMake) (control.Token, error)
+	RevealToken(ctx context.Context, r control.TokenReveal) (control.TokenValue, error)
+	RevokeToken(ctx context.Context, r control.TokenRevoke) (control.TokenRevoked, error)
+	ListTokens(ctx context.Context, scope, cursor string, max int) (control.TokenPage, error)
+	RebuildTokens(ctx context.Context, r control.TokenRebuild) (control.TokensRebuilt, error)
+	Close()
+}
+
+// fileTokens are the tokens of a proxy that does not run.
+type fileTokens struct {
+	*files
+	desk admin.TokenDesk
+}
+
+func newFileTokens(f *files, plan *rules.Plan) *fileTokens {
+	t := &fileTokens{files: f}
+	t.desk = admin.TokenDesk{
+		Plan: func() *rules.Plan { return plan }, Ring: f.ring, Driver: f.driver, Clock: time.Now, Logger: f.logger,
+		Commit: func(ctx context.Context, e *audit.Entry, cmds []store.Command) error {
+			return f.recordUnit(ctx, e, cmds)
+		},
+		Limiter: &admin.Limiter{Apply: f.driver.Apply, Clock: time.Now, Logger: f.logger},
+	}
+	return t
+}
+
+func localAsker(scope, reason string) admin.Asker {
+	return admin.Asker{Name: localUser(), Scope: cmp.Or(scope, rules.DefaultScope), Reason: reason}
+}
+
+func (t *fileTokens) MakeToken(ctx context.Context, m control.TokenMake) (control.Token, error) {
+	made, err := t.desk.Make(ctx, localAsker(m.Scope, m.Reason), m.Label, []string{m.Value})
+	if err != nil {
+		return control.Token{}, err
+	}
+	return made[0], nil
+}
+
+func (t *fileTokens) RevealToken(ctx context.Context, r control.TokenReveal) (control.TokenValue, error) {
+	return t.desk.Reveal(ctx, localAsker(r.Scope, r.Reason), r.Token)
+}
+
+func (t *fileTokens) RevokeToken(ctx context.Context, r control.TokenRevoke) (control.TokenRevoked, error) {
+	return t.desk.Revoke(ctx, localAsker(r.Scope, r.Reason), r.Token, r.ID)
+}
+
+func (t *fileTokens) ListTokens(ctx context.Context, scope, cursor string, max int) (control.TokenPage, error) {
+	return t.desk.List(ctx, localAsker(scope, ""), cursor, max)
+}
+
+func (t *fileTokens) RebuildTokens(ctx context.Context, r control.TokenRebuild) (control.TokensRebuilt, error) {
+	return t.desk.Rebuild(ctx, localAsker("", r.Reason))
+}
+
+// openTokenDesk asks the proxy that runs on the data folder, and opens the
+// store, the keyring and the policy where none runs. The error is ready to be
+// shown.
+func (a *app) openTokenDesk(ctx context.Context, file string) (tokenDesk, error) {
+	cfg, err := a.openConfig(file)
+	if err != nil {
+		return nil, err
+	}
+	c, err := control.Dial(ctx, cfg.data)
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, fs.ErrPermission):
+		return nil, failed("run this as the user that runs the proxy", "the proxy's control socket does not open: %w", err)
+	case !errors.Is(err, control.ErrNotRunning):
+		return nil, failed("", "the proxy does not answer: %w", err)
+	}
+	plan, _, ds := loadPolicy(cfg.rules, cfg)
+	if ds.HasErrors() {
+		writeDiagnostics(a.err, ds)
+		return nil, configError(ds, file)
+	}
+	f, err := a.openFiles(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return newFileTokens(f, plan), nil
+}
+
+// tokenError says what to do about what a tokenDesk returned.
+func tokenError(err error) error {
+	var known *failure
+	var refused *control.Error
+	switch {
+	case err == nil, errors.As(err, &known):
+		return err
+	case errors.Is(err, context.Canceled):
+		return &failure{code: exitFailed}
+	case errors.As(err, &refused) && refused.Status == http.StatusTooManyRequests:
+		return failed("limits: in rules.yaml are the callers'; an operator has the defaults, and they end with the day or the hour", "%w", err)
+	}
+	return failed("", "%w", err)
+}
+
+// scopeFlag gives a verb its --scope.
+func scopeFlag(cmd *cobra.Command, scope *string) {
+	cmd.Flags().StringVar(scope, "scope", rules.DefaultScope, "the `SCOPE` of the token, as callers and routes name it")
+}
+
+// maxSecret bounds what is read from stdin, in bytes.
+const maxSecret = 32 << 10
+
+// secretLine reads one line from stdin: what must not stand on a command line,
+// where every process sees it and the shell keeps it.
+func (a *app) secretLine(what string) (string, error) {
+	if isTerminal(a.in) {
+		_, _ = fmt.Fprintf(a.err, "%s: ", what)
+	}
+	line, err := bufio.NewReader(io.LimitReader(a.in, maxSecret)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", failed("", "stdin cannot be read: %w", err)
+	}
+	if line = strings.TrimRight(line, "\r\n"); line == "" {
+		return "", failed("pipe it in, as in `chaperone token make pan --reason test <card.txt`", "there is no %s on stdin", what)
+	}
+	return line, nil
+}
