@@ -39,6 +39,7 @@ type exchange struct {
 	hasKey  bool   // the caller gave an idempotency key
 	key     string // K
 	attempt int    // A
+	names   store.Names
 	mac     []byte // of the body
 	subject string
 
@@ -52,6 +53,7 @@ type exchange struct {
 	wire    []byte // the primary's message
 	out     []byte // the answer
 	resp    fasthttp.Response
+	answer  storedAnswer
 
 	// How far it got, for whoever has to clean up.
 	called bool // the primary may have seen a byte
@@ -67,7 +69,8 @@ type leg struct {
 	buf    []byte // what body stands in, where something changed
 	target []byte
 	fields []field
-	texts  []byte // what the fields' values stand in
+	texts  []byte             // what the fields' values stand in
+	chosen []rewrite.Decision // the view's
 	status int
 	key    string
 	parts  []part
@@ -131,7 +134,8 @@ func (s *Server) end(x *exchange) {
 	resetUnit(x.unit)
 	x.entry = audit.Entry{Legs: x.entry.Legs[:0], Decisions: x.entry.Decisions[:0], Tokens: x.entry.Tokens[:0]}
 	x.ctx, x.p = nil, nil
-	x.id, x.key, x.subject, x.mac = "", "", "", x.mac[:0]
+	x.answer = storedAnswer{Fields: x.answer.Fields[:0]}
+	x.id, x.key, x.names, x.subject, x.mac = "", "", store.Names{}, "", x.mac[:0]
 	x.hasBody, x.read, x.hasKey, x.called, x.final, x.code = false, false, false, false, false, reason.None
 	s.exchanges.Put(x)
 }
@@ -145,6 +149,12 @@ func wipe(b []byte) []byte {
 	if cap(b) > keepBuffer {
 		return nil
 	}
+	return b[:0]
+}
+
+// rinse zeroes what was appended to a buffer and gives it back empty.
+func rinse(b []byte) []byte {
+	clear(b)
 	return b[:0]
 }
 

@@ -141,7 +141,8 @@ func (x *exchange) render() *reason.Error {
 			return &reason.Error{Code: reason.EgressBlocked, Rule: x.legRule(i), Offset: -1,
 				Detail: "a card number would have left for a destination that may not see it"}
 		}
-		x.count(l.view.Decisions())
+		l.chosen = l.view.Decisions()
+		x.count(l.chosen)
 	}
 	return nil
 }

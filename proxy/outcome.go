@@ -24,7 +24,7 @@ func (x *exchange) settle(result audit.Result, status int, fault reason.Code) {
 		r.SetStatusCode(status)
 		x.passHeaders()
 		if len(x.out) > 0 {
-			r.Header.SetContentType("application/json")
+			r.Header.SetContentType(jsonMedia)
 			r.SetBody(x.out)
 		}
 	}
@@ -32,16 +32,33 @@ func (x *exchange) settle(result audit.Result, status int, fault reason.Code) {
 	x.stamp(result, status, legs)
 	o := &outcome{Owner: x.id, By: "primary", At: x.s.clock().UnixMilli(), Result: result, Upstream: status}
 	if x.hasKey {
-		a := &storedAnswer{Status: status, Sees: x.p.sees[x.caller], Legs: legs, Reason: string(fault), Body: r.Body()}
-		for name, value := range r.Header.All() {
-			if passedHeader(string(name), x.p.upstreams[x.primaryIndex()].dest.Response.Headers) || string(name) == "Content-Type" {
-				a.Fields = append(a.Fields, heldField{string(name), string(value)})
-			}
-		}
-		o.Answer = a
+		o.Answer = x.keepAnswer(status, legs, fault)
 	}
 	x.storeOutcome(o, fault, status)
 }
+
+// keepAnswer makes what a repeat of the request is given.
+func (x *exchange) keepAnswer(status int, legs string, fault reason.Code) *storedAnswer {
+	r := &x.ctx.Response
+	a := &x.answer
+	*a = storedAnswer{Status: status, Sees: x.p.sees[x.caller], Legs: legs, Reason: string(fault), Fields: a.Fields[:0], Body: r.Body()}
+	more := x.p.upstreams[x.primaryIndex()].dest.Response.Headers
+	if t := r.Header.ContentType(); len(t) > 0 {
+		value := jsonMedia
+		if string(t) != jsonMedia {
+			value = string(t)
+		}
+		a.Fields = append(a.Fields, heldField{"Content-Type", value})
+	}
+	for name, value := range r.Header.All() {
+		if passedHeader(string(name), more) {
+			a.Fields = append(a.Fields, heldField{string(name), string(value)})
+		}
+	}
+	return a
+}
+
+const jsonMedia = "application/json"
 
 // storeOutcome puts the outcome on record: its register, its entry, the legs
 // that it releases, and the tokens of the answer.
@@ -49,7 +66,7 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 	u := x.unit
 	resetUnit(u)
 	x.arena = x.arena[:0]
-	x.s.addOutcome(u, x.key, x.attempt, o)
+	x.addOutcome(u, o)
 	entry := x.newEntry(audit.KindOutcome, o.Result, code)
 	if len(x.out) > 0 {
 		u.Commands = x.tokens.store(u.Commands, entry)
@@ -77,25 +94,24 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 	}
 }
 
-// addOutcome adds what ends an attempt to a unit.
-func (s *Server) addOutcome(u *store.Unit, key string, attempt int, o *outcome) {
-	name := store.OutcomeKey(key, attempt)
-	plain := o.append(nil)
+// addOutcome adds what ends the attempt to a unit.
+func (x *exchange) addOutcome(u *store.Unit, o *outcome) {
+	x.scratch = o.append(x.scratch[:0])
 	u.Commands = append(u.Commands,
-		store.Command{Kind: store.SetOnce, Key: name, Value: s.ring.Seal(nil, plain, []byte(name))},
-		store.Command{Kind: store.QueueRemove, Queue: store.Doubt, Member: store.DoubtMember(key, attempt)})
-	clear(plain)
+		store.Command{Kind: store.SetOnce, Key: x.names.Outcome, Value: x.seal(x.scratch, x.names.Outcome)},
+		store.Command{Kind: store.QueueRemove, Queue: store.Doubt, Member: x.names.Doubt})
+	x.scratch = rinse(x.scratch)
 }
 
-// expire lets the registers of an attempt end that has no leg waiting.
+// expire lets the registers of an attempt end that has no leg waiting. The
+// first command writes the outcome, and its life with it.
 func (x *exchange) expire(commands []store.Command) []store.Command {
 	keep := keylessKeep
 	if x.hasKey {
 		keep = time.Duration(x.claim.Keep) * time.Millisecond
 	}
-	commands = append(commands,
-		store.Command{Kind: store.Expire, Key: store.ClaimKey(x.key, x.attempt), TTL: keep},
-		store.Command{Kind: store.Expire, Key: store.OutcomeKey(x.key, x.attempt), TTL: keep})
+	commands[0].TTL = keep
+	commands = append(commands, store.Command{Kind: store.Expire, Key: x.names.Claim, TTL: keep})
 	for i := range x.claim.Legs {
 		if x.claim.Legs[i].Large {
 			commands = append(commands, store.Command{Kind: store.Delete, Key: store.RequestBodyKey(x.key, x.attempt, x.claim.Legs[i].Leg, x.id)})
@@ -134,7 +150,9 @@ func (x *exchange) commitFinal() (ours bool) {
 		x.s.logger.Error("an outcome is not on record; its claim will be in doubt", "request", x.id, "key", x.key, "attempt", x.attempt, "error", err)
 	}
 	if err == nil && u.Stored {
-		x.s.insist(u, x.id, x.key, x.attempt)
+		if first := &u.Commands[0]; first.Kind == store.SetOnce && !first.Won && first.Key == x.names.Outcome {
+			x.insist(first)
+		}
 		return u.Commands[0].Won
 	}
 	x.unit, x.arena = new(store.Unit), nil // the committer's now
@@ -144,19 +162,16 @@ func (x *exchange) commitFinal() (ours bool) {
 // insist looks at an outcome that lost to one that was there. If that belongs
 // to a claim which never was (a void for a claim that was not acknowledged), it
 // is replaced; else it is a late outcome, which stays as it is.
-func (s *Server) insist(u *store.Unit, request, key string, attempt int) {
-	first := &u.Commands[0]
-	if first.Kind != store.SetOnce || first.Won || first.Key != store.OutcomeKey(key, attempt) {
-		return
-	}
-	there, err := s.openOutcome(first.Prior, key, attempt, &claim{Request: request})
+func (x *exchange) insist(lost *store.Command) {
+	there, err := x.s.openOutcome(lost.Prior, x.key, x.attempt, &claim{Request: x.id})
 	if err == nil && there == nil {
-		err = s.committer.CommitLater(&store.Unit{Commands: []store.Command{{Kind: store.Set, Key: first.Key, Value: append([]byte(nil), first.Value...)}}})
+		err = x.s.committer.CommitLater(&store.Unit{Commands: []store.Command{
+			{Kind: store.Set, Key: lost.Key, Value: append([]byte(nil), lost.Value...), TTL: lost.TTL}}})
 		if err == nil {
 			return
 		}
 	}
-	s.logger.Error("a late outcome lost to another", "request", request, "key", key, "attempt", attempt, "error", err)
+	x.s.logger.Error("a late outcome lost to another", "request", x.id, "key", x.key, "attempt", x.attempt, "error", err)
 }
 
 func (x *exchange) setLegStates(state audit.LegState) {
@@ -175,17 +190,30 @@ func (x *exchange) addLegs(e *audit.Entry) {
 	}
 }
 
+// The names of our header fields as fasthttp wants what needs no more care.
+var (
+	fieldRequestID = []byte(headerRequestID)
+	fieldOutcome   = []byte(headerOutcome)
+	fieldUpstream  = []byte(headerUpstream)
+	fieldLegs      = []byte(headerLegs)
+)
+
 // stamp sets the headers of every answer.
 func (x *exchange) stamp(result audit.Result, upstream int, legs string) {
 	h := &x.ctx.Response.Header
-	h.Set(headerRequestID, x.id)
-	h.Set(headerOutcome, result.String())
+	value := append(x.scratch[:0], x.id...)
+	h.SetCanonical(fieldRequestID, value)
+	value = append(value[:0], result.String()...)
+	h.SetCanonical(fieldOutcome, value)
 	if upstream > 0 {
-		h.Set(headerUpstream, strconv.Itoa(upstream))
+		value = strconv.AppendInt(value[:0], int64(upstream), 10)
+		h.SetCanonical(fieldUpstream, value)
 	}
 	if legs != "" {
-		h.Set(headerLegs, legs)
+		value = append(value[:0], legs...)
+		h.SetCanonical(fieldLegs, value)
 	}
+	x.scratch = value[:0]
 }
 
 // legsHeader says where each leg stands: processor=200 ehr=queued.

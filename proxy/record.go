@@ -53,7 +53,7 @@ func (x *exchange) identity() *reason.Error {
 	head := len(x.scratch)
 	x.scratch = x.req.AppendMACInput(x.scratch)
 	x.mac = x.s.ring.MAC(x.mac[:0], "body", x.scratch[:head], x.scratch[head:])
-	x.scratch = wipe(x.scratch)
+	x.scratch = rinse(x.scratch)
 	return nil
 }
 
@@ -100,9 +100,10 @@ func (x *exchange) lostUnit(err error) {
 	}
 	o := outcome{Owner: x.id, By: "proxy", At: x.s.clock().UnixMilli(), Result: audit.ResultVoid}
 	void := new(store.Unit)
-	x.s.addOutcome(void, x.key, x.attempt, &o)
+	x.addOutcome(void, &o)
 	void.Entries = append(void.Entries, x.s.sealing().Seal(nil, x.newEntry(audit.KindOutcome, audit.ResultVoid, reason.StoreUnavailable)))
-	x.s.giveUp(store.ClaimKey(x.key, x.attempt), ours, void)
+	x.arena = nil // void's now
+	x.s.giveUp(x.names.Claim, ours, void)
 }
 
 // giveUp waits for the store, and stores void if the claim has become ours. It
@@ -154,8 +155,8 @@ func (x *exchange) compose() {
 			c.Keep = r.Idempotency.TTL.Milliseconds()
 		}
 	}
-	claimKey := store.ClaimKey(x.key, x.attempt)
-	u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: claimKey})
+	x.names = store.NamesOf(x.key, x.attempt)
+	u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: x.names.Claim})
 	for i := range r.Legs {
 		l := &x.legs[i]
 		if l.state == audit.LegSkipped {
@@ -173,15 +174,15 @@ func (x *exchange) compose() {
 		c.Legs = append(c.Legs, held)
 	}
 	x.scratch = c.append(x.scratch[:0])
-	u.Commands[0].Value = x.seal(x.scratch, claimKey)
-	x.scratch = wipe(x.scratch)
+	u.Commands[0].Value = x.seal(x.scratch, x.names.Claim)
+	x.scratch = rinse(x.scratch)
 	entry := x.newEntry(audit.KindDecision, audit.ResultForwarded, reason.None)
 	u.Commands = x.tokens.store(u.Commands, entry)
-	u.Commands = append(u.Commands, store.Command{Kind: store.QueueAdd, Queue: store.Doubt, Member: store.DoubtMember(x.key, x.attempt), Score: now.UnixMilli()})
+	u.Commands = append(u.Commands, store.Command{Kind: store.QueueAdd, Queue: store.Doubt, Member: x.names.Doubt, Score: now.UnixMilli()})
 	for i := range r.Legs {
 		entry.Legs = append(entry.Legs, audit.Leg{Name: audit.Name(r.Legs[i].Name), To: audit.Name(x.p.plan.Destinations[r.Legs[i].Destination].Name), State: x.legs[i].state})
 		if x.legs[i].state != audit.LegSkipped {
-			entry.Decisions = appendDecisions(entry.Decisions, x.legs[i].view.Decisions(), x.p.plan.Destinations[r.Legs[i].Destination].Name)
+			entry.Decisions = appendDecisions(entry.Decisions, x.legs[i].chosen, x.p.plan.Destinations[r.Legs[i].Destination].Name)
 		}
 	}
 	u.Entries = append(u.Entries, x.sealEntry(entry))
@@ -197,7 +198,7 @@ func (x *exchange) hold(i int) heldLeg {
 	for _, f := range l.fields {
 		held.Fields = append(held.Fields, heldField{f.name, string(f.value)})
 	}
-	for _, d := range l.view.Decisions() {
+	for _, d := range l.chosen {
 		if d.Label != "" && d.Form < rules.Drop && d.Rule != "keep" {
 			held.Forms = append(held.Forms, heldForm{d.Label, d.Form})
 		}

@@ -142,7 +142,8 @@ const (
 // a write that took nothing). From the first byte on there is one try.
 func (u *upstream) call(deadline time.Time, method string, message, tail []byte, resp *fasthttp.Response, may func() bool) (sending, error) {
 	for range maxStaleAttempts {
-		left := time.Until(deadline)
+		now := time.Now()
+		left := deadline.Sub(now)
 		if left <= 0 {
 			return sentNothing, fasthttp.ErrTimeout
 		}
@@ -164,7 +165,7 @@ func (u *upstream) call(deadline time.Time, method string, message, tail []byte,
 			u.client.ReleaseConn(pooled)
 			return sentNothing, errNotOurs
 		}
-		if err := c.SetDeadline(deadline); err != nil {
+		if err := c.until(deadline, now); err != nil {
 			u.client.CloseConn(pooled)
 			if reused {
 				continue

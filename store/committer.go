@@ -220,9 +220,7 @@ func (c *Committer) CommitLater(u *Unit) error {
 	c.mu.Unlock()
 	defer c.laters.Done()
 	// A body that cannot go ahead goes with the rest.
-	ctx, cancel := context.WithTimeout(c.ctx, c.o.Deadline)
-	_ = c.place(ctx, u)
-	cancel()
+	_ = c.place(c.ctx, u)
 	err := c.enqueue(u, true)
 	if err == nil {
 		err = <-u.state.done

@@ -10,6 +10,26 @@ import (
 // k, which is letters.
 func ClaimKey(k string, a int) string { return register(k, 'c', a) }
 
+// Names are the names of what every attempt has in the store.
+type Names struct {
+	Claim   string // ClaimKey
+	Outcome string // OutcomeKey
+	Doubt   string // DoubtMember
+}
+
+// NamesOf gives the names of attempt a at key k. They share one allocation.
+func NamesOf(k string, a int) Names {
+	b := make([]byte, 0, 3*(len(k)+16))
+	b = appendRegister(b, k, 'c', a)
+	claim := len(b)
+	b = appendRegister(b, k, 'o', a)
+	outcome := len(b)
+	b = append(b, k...)
+	b = append(b, '|')
+	all := string(strconv.AppendInt(b, int64(a), 10))
+	return Names{Claim: all[:claim], Outcome: all[claim:outcome], Doubt: all[outcome:]}
+}
+
 // UnknownKey names the register that says why the outcome of attempt a is
 // not known.
 func UnknownKey(k string, a int) string { return register(k, 'u', a) }
@@ -75,12 +95,14 @@ func CheckpointKey(chain string) string { return "{" + chain + "}:cp" }
 func logKey(chain string) string { return "{" + chain + "}:log" }
 
 func register(k string, sort byte, a int) string {
-	b := make([]byte, 0, len(k)+16)
-	b = append(b, "{r."...)
-	b = append(b, k...)
-	b = append(b, '}', ':', sort, '.')
-	b = strconv.AppendInt(b, int64(a), 10)
-	return string(b)
+	return string(appendRegister(make([]byte, 0, len(k)+16), k, sort, a))
+}
+
+func appendRegister(dst []byte, k string, sort byte, a int) []byte {
+	dst = append(dst, "{r."...)
+	dst = append(dst, k...)
+	dst = append(dst, '}', ':', sort, '.')
+	return strconv.AppendInt(dst, int64(a), 10)
 }
 
 // parseClaimKey is the inverse of ClaimKey.
