@@ -27,8 +27,8 @@
 // probability of about 2^-33. Each is an ordinary XAES-256-GCM message that any
 // implementation opens.
 //
-// AES-SIV (RFC 5297) needs no nonce: equal values under equal associated data
-// give equal ciphertexts, and that is all that it reveals.
+// AES-SIV comes from Tink. It needs no nonce: equal values under equal
+// associated data give equal ciphertexts, and that is all that it reveals.
 //
 // # Formats
 //

@@ -49,7 +49,7 @@ func compile(ks *keyset, now time.Time) (*material, error) {
 		case UseStore:
 			m.store.generation[k.Generation], err = newXAES(k.Material)
 		case UseJoin:
-			m.join.generation[k.Generation], err = newSIV(k.Material)
+			err = m.join.add(k.Generation, k.Material)
 		case UseDerive: // the ring makes subkeys of it, once, by purpose
 		}
 		if err != nil {
@@ -63,8 +63,14 @@ func compile(ks *keyset, now time.Time) (*material, error) {
 	return m, nil
 }
 
-// zero clears the key bytes.
-func (m *material) zero() { m.doc.zero() }
+// zero clears the key bytes. Tink works on the very bytes that it was given, so
+// those are cleared only when nobody can be using them any more.
+func (m *material) zero(unused bool) {
+	m.doc.zero()
+	if unused {
+		m.join.zero()
+	}
+}
 
 // info lists every generation, by use and number.
 func (m *material) info(now time.Time) []Info {

@@ -40,7 +40,6 @@ func (*mac) Format(s fmt.State, _ rune)      { redact(s) }
 func (*xaes) Format(s fmt.State, _ rune)     { redact(s) }
 func (*xaesKeys) Format(s fmt.State, _ rune) { redact(s) }
 func (*sivKeys) Format(s fmt.State, _ rune)  { redact(s) }
-func (*siv) Format(s fmt.State, _ rune)      { redact(s) }
 func (*wrapKey) Format(s fmt.State, _ rune)  { redact(s) }
 func (*session) Format(s fmt.State, _ rune)  { redact(s) }
 

@@ -68,7 +68,7 @@ func (r *Ring) install(ks *keyset) error {
 		return err
 	}
 	if old := r.live.Swap(m); old != nil && old.doc != ks {
-		old.zero()
+		old.zero(false)
 	}
 	if r.timer != nil {
 		r.timer.Stop()
@@ -129,7 +129,7 @@ func (r *Ring) Open(dst, sealed, ad []byte) ([]byte, error) {
 
 // SealToken is Seal under the keys of sealed tokens. Deterministic sealing
 // makes equal text of equal plaintext under equal ad, until the next rotation;
-// the text is JoinOverhead longer than plaintext.
+// it allocates, and the text is JoinOverhead longer than plaintext.
 func (r *Ring) SealToken(dst, plaintext, ad []byte, deterministic bool) []byte {
 	m := r.material()
 	if deterministic {
@@ -181,6 +181,6 @@ func (r *Ring) Close() {
 			r.timer.Stop()
 		}
 		r.macs.zero()
-		r.live.Swap(nil).zero()
+		r.live.Swap(nil).zero(true)
 	})
 }

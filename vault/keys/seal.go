@@ -1,6 +1,11 @@
 package keys
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/tink-crypto/tink-go/v2/daead/subtle"
+)
 
 // Overheads of what is sealed, in bytes over the plaintext.
 const (
@@ -40,13 +45,29 @@ func (k *xaesKeys) open(dst, sealed, ad []byte) ([]byte, error) {
 // sivKeys are the generations of AES-SIV.
 type sivKeys struct {
 	current    byte
-	generation [maxGeneration + 1]*siv
+	generation [maxGeneration + 1]*subtle.AESSIV
+	bytes      [][]byte // what Tink holds on to
+}
+
+func (k *sivKeys) add(generation int, key []byte) (err error) {
+	own := slices.Clone(key)
+	k.bytes = append(k.bytes, own)
+	k.generation[generation], err = subtle.NewAESSIV(own)
+	return err
+}
+
+func (k *sivKeys) zero() {
+	for _, b := range k.bytes {
+		clear(b)
+	}
 }
 
 func (k *sivKeys) seal(dst, plaintext, ad []byte) []byte {
-	dst = slices.Grow(dst, JoinOverhead+len(plaintext))
-	dst = append(dst, algSIV, k.current)
-	return k.generation[k.current].seal(dst, plaintext, ad)
+	ct, err := k.generation[k.current].EncryptDeterministically(plaintext, ad)
+	if err != nil {
+		panic(fmt.Sprintf("keys: AES-SIV of %d bytes: %v", len(plaintext), err)) // only beyond what an int can count
+	}
+	return append(append(dst, algSIV, k.current), ct...)
 }
 
 // open takes what has a head of algSIV.
@@ -55,5 +76,11 @@ func (k *sivKeys) open(dst, sealed, ad []byte) ([]byte, error) {
 	if s == nil {
 		return dst, ErrGeneration
 	}
-	return s.open(dst, sealed[headSize:], ad)
+	plaintext, err := s.DecryptDeterministically(sealed[headSize:], ad)
+	if err != nil {
+		return dst, ErrForged
+	}
+	dst = append(dst, plaintext...)
+	clear(plaintext)
+	return dst, nil
 }
