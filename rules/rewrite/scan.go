@@ -121,23 +121,46 @@ func (m *Message) member(cur *frame, i int, at state) (int, state, *reason.Error
 		return i, 0, refuse(reason.BodyMalformed, i, "a member name is missing")
 	}
 	start := i + 1
-	end, escaped := plainEnd(b, start), false
-	name, room := b[start:end], b[start:]
-	if end >= len(b) || b[end] != '"' {
-		var code reason.Code
-		if end, escaped, code = scanString(b, start); code != reason.None {
-			return i, 0, refuse(code, end, "")
-		}
-		if name, room = b[start:end], b[start:]; escaped {
-			name = m.nameText.decode(name)
-			room = name
-		}
+	w0, w1, length := shortName(b, start)
+	if length < 0 {
+		return m.oddMember(cur, i, at)
 	}
-	target, once, mark := m.prog.table.Member(cur.state.automaton(), room, len(name))
+	end := start + length
+	target, once, mark := m.prog.table.ShortMember(cur.state.automaton(), w0, w1, length)
 	if once != 0 {
 		bit := uint64(1) << (once - 1)
 		if cur.seen&bit != 0 {
-			return i, 0, refuse(reason.AmbiguousMember, i, "a member that decides something is there twice")
+			return m.ambiguous(i)
+		}
+		cur.seen |= bit
+	}
+	at |= state(target) << stateShift
+	if mark != automaton.MarkNo && (mark == automaton.MarkYes || detect.SAD(b[start:end])) {
+		at |= stateSAD
+	}
+	if length >= minSpan && m.detectString(uint32(len(m.tape)), start, end, false, nil, true) {
+		at |= stateSpans
+	}
+	return m.colon(end+1, at)
+}
+
+// oddMember is member for a name that is long, escaped, not ASCII or near the
+// body's end.
+func (m *Message) oddMember(cur *frame, i int, at state) (int, state, *reason.Error) {
+	b, start := m.body, i+1
+	end, escaped, code := scanString(b, start)
+	if code != reason.None {
+		return i, 0, refuse(code, end, "")
+	}
+	name := b[start:end]
+	if escaped {
+		name = m.nameText.decode(name)
+	}
+	target, once, mark := m.prog.table.Member(cur.state.automaton(), name)
+	if once != 0 {
+		bit := uint64(1) << (once - 1)
+		if cur.seen&bit != 0 {
+			return m.ambiguous(i)
 		}
 		cur.seen |= bit
 	}
@@ -148,7 +171,18 @@ func (m *Message) member(cur *frame, i int, at state) (int, state, *reason.Error
 	if end-start >= minSpan && m.detectString(uint32(len(m.tape)), start, end, escaped, name, true) {
 		at |= stateSpans
 	}
-	if i = skip(b, end+1); i >= len(b) || b[i] != ':' {
+	return m.colon(end+1, at)
+}
+
+func (m *Message) ambiguous(i int) (int, state, *reason.Error) {
+	return i, 0, refuse(reason.AmbiguousMember, i, "a member that decides something is there twice")
+}
+
+// colon reads the colon behind the name that ends before offset i and returns
+// where the member's value begins.
+func (m *Message) colon(i int, at state) (int, state, *reason.Error) {
+	b := m.body
+	if i = skip(b, i); i >= len(b) || b[i] != ':' {
 		return i, 0, refuse(reason.BodyMalformed, i, "a colon is missing")
 	}
 	return skip(b, i+1), at, nil

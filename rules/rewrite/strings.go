@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"chaperone/rules/reason"
+	"chaperone/rules/rewrite/automaton"
 )
 
 const (
@@ -55,24 +56,55 @@ func scanString(b []byte, i int) (end int, escaped bool, fault reason.Code) {
 // four where a string is long. It returns the offset of the first byte that is
 // none, or len(b).
 func plainEnd(b []byte, i int) int {
-	for rest := b[i:]; len(rest) >= 8; rest = b[i:] {
+	rest := b[i:]
+	for len(rest) >= 8 {
 		if stop := stops(binary.LittleEndian.Uint64(rest)); stop != 0 {
-			return i + bits.TrailingZeros64(stop)>>3
+			return len(b) - len(rest) + bits.TrailingZeros64(stop)>>3
 		}
-		i += 8
 		for rest = rest[8:]; len(rest) >= 32; rest = rest[32:] {
 			x, y := binary.LittleEndian.Uint64(rest), binary.LittleEndian.Uint64(rest[8:])
-			z, w := binary.LittleEndian.Uint64(rest[16:]), binary.LittleEndian.Uint64(rest[24:])
-			if stops(x)|stops(y)|stops(z)|stops(w) != 0 {
+			if stops(x) != 0 {
 				break
 			}
-			i += 32
+			z, w := binary.LittleEndian.Uint64(rest[16:]), binary.LittleEndian.Uint64(rest[24:])
+			if stops(y)|stops(z)|stops(w) != 0 {
+				break
+			}
 		}
 	}
-	for i < len(b) && plain[b[i]] {
-		i++
+	for k, c := range rest {
+		if !plain[c] {
+			return len(b) - len(rest) + k
+		}
 	}
-	return i
+	return len(b)
+}
+
+// shortName reads a string whose first byte after the quote is b[i], if it has
+// at most sixteen bytes and all of them are plain: its words as the automaton
+// wants them, and its length. The length is -1 where the name, or what is left
+// of the body, is of another kind.
+func shortName(b []byte, i int) (w0, w1 uint64, n int) {
+	if len(b)-i < automaton.WordsSize+1 {
+		return 0, 0, -1
+	}
+	rest := b[i : i+automaton.WordsSize+1]
+	w0 = binary.LittleEndian.Uint64(rest)
+	if stop := stops(w0); stop != 0 {
+		n = bits.TrailingZeros64(stop) >> 3
+		w0 &= stop&-stop>>7 - 1 // the bytes below the quote
+	} else {
+		w1 = binary.LittleEndian.Uint64(rest[8:])
+		n = automaton.WordsSize
+		if stop = stops(w1); stop != 0 {
+			n = 8 + bits.TrailingZeros64(stop)>>3
+			w1 &= stop&-stop>>7 - 1
+		}
+	}
+	if rest[n] != '"' {
+		return 0, 0, -1
+	}
+	return w0, w1, n
 }
 
 // plain marks the bytes that stand for themselves in a string.

@@ -32,7 +32,7 @@ func TestMarks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]uint8{"a": MarkNo, "card": MarkYes, "x": Unmarked} {
-		if _, _, mark := tab.Member(0, []byte(name), len(name)); mark != want {
+		if _, _, mark := tab.Member(0, []byte(name)); mark != want {
 			t.Errorf("%s: mark %d, want %d", name, mark, want)
 		}
 	}
@@ -132,7 +132,7 @@ func walk(t *Table, place []hop) uint32 {
 		if h.element {
 			s = t.Element(s, uint32(h.index))
 		} else {
-			s, _, _ = t.Member(s, []byte(h.name), len(h.name))
+			s, _, _ = t.Member(s, []byte(h.name))
 		}
 	}
 	return s
@@ -239,17 +239,17 @@ func TestOnceNumbersDecidingMembers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	items, itemsOnce, _ := tab.Member(0, []byte("items"), len("items"))
-	totals, totalsOnce, _ := tab.Member(0, []byte("totals"), len("totals"))
-	_, noteOnce, _ := tab.Member(0, []byte("note"), len("note"))
-	_, deepOnce, _ := tab.Member(0, []byte("sku"), len("sku"))
+	items, itemsOnce, _ := tab.Member(0, []byte("items"))
+	totals, totalsOnce, _ := tab.Member(0, []byte("totals"))
+	_, noteOnce, _ := tab.Member(0, []byte("note"))
+	_, deepOnce, _ := tab.Member(0, []byte("sku"))
 	if itemsOnce == 0 || totalsOnce == 0 || itemsOnce == totalsOnce || noteOnce != 0 || deepOnce != 0 {
 		t.Errorf("root: items %d, totals %d, note %d, sku %d", itemsOnce, totalsOnce, noteOnce, deepOnce)
 	}
-	if _, once, _ := tab.Member(tab.Element(items, 7), []byte("sku"), len("sku")); once == 0 {
+	if _, once, _ := tab.Member(tab.Element(items, 7), []byte("sku")); once == 0 {
 		t.Error("items.#.sku has no number")
 	}
-	if _, once, _ := tab.Member(totals, []byte("tax"), len("tax")); once == 0 {
+	if _, once, _ := tab.Member(totals, []byte("tax")); once == 0 {
 		t.Error("totals.tax has no number")
 	}
 	patterns = patterns[:0]
@@ -316,8 +316,8 @@ func TestLookupsDoNotAllocate(t *testing.T) {
 	}
 	long := []byte("a_rather_long_member_name")
 	if n := testing.AllocsPerRun(100, func() {
-		s, _, _ := tab.Member(0, []byte("a"), len("a"))
-		s, _, _ = tab.Member(tab.Element(s, 3), long, len(long))
+		s, _, _ := tab.Member(0, []byte("a"))
+		s, _, _ = tab.Member(tab.Element(s, 3), long)
 		if tab.States[s].Set == 0 {
 			t.Fatal("no label at the end")
 		}

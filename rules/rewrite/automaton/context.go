@@ -177,36 +177,50 @@ func (b *builder) slotsOf(t *Table, slots map[string]uint16, own []position) uin
 	return i
 }
 
-// hash fills the open-addressing table, at most half full.
+// hash gives each state with edges a table of its own, at most half full. Those
+// without share the first slot, which is free.
 func (t *Table) hash(edges []namedEdge, mark func(name []byte) bool) {
-	size := max(2, 1<<bits.Len(uint(2*len(edges))))
-	t.edges = make([]edge, size)
-	t.shift = uint8(64 - bits.TrailingZeros(uint(size)))
+	free := edge{length: freeLength}
+	t.edges = append(t.edges, free)
+	slices.SortStableFunc(edges, func(a, b namedEdge) int { return cmp.Compare(a.state, b.state) })
 	offsets := map[string]uint32{}
-	for _, e := range edges {
-		stored := edge{state: e.state + 1, target: e.target, once: e.once}
-		if e.index != None {
-			stored.w0, stored.length = uint64(e.index), indexLength
-		} else {
-			if len(e.name) > maxName {
-				continue // no body's name of that length is looked up
-			}
-			at, ok := offsets[e.name]
-			if !ok {
-				at = uint32(len(t.names))
-				offsets[e.name] = at
-				t.names = append(t.names, e.name...)
-			}
-			stored.name, stored.length = at, uint16(len(e.name))
-			stored.w0, stored.w1 = words([]byte(e.name), len(e.name))
-			if stored.mark = MarkNo; mark([]byte(e.name)) {
-				stored.mark = MarkYes
+	for from := 0; from < len(edges); {
+		to := from
+		for to < len(edges) && edges[to].state == edges[from].state {
+			to++
+		}
+		st := &t.States[edges[from].state]
+		size := 1 << bits.Len(uint(2*(to-from)))
+		st.first, st.mask = uint32(len(t.edges)), uint32(size-1)
+		t.edges = append(t.edges, slices.Repeat([]edge{free}, size)...)
+		for i := range edges[from:to] {
+			if e := &edges[from+i]; len(e.name) <= maxName { // no longer name of a body is looked up
+				t.place(st, e, offsets, mark)
 			}
 		}
-		at := t.slot(e.state, stored.w0, stored.w1)
-		for t.edges[at&uint64(size-1)].state != 0 {
-			at++
-		}
-		t.edges[at&uint64(size-1)] = stored
+		from = to
 	}
+}
+
+// place puts an edge into its state's table. offsets holds where names stand.
+func (t *Table) place(st *State, e *namedEdge, offsets map[string]uint32, mark func(name []byte) bool) {
+	stored := edge{target: e.target, once: e.once, w0: uint64(e.index), length: indexLength}
+	if e.index == None {
+		offset, ok := offsets[e.name]
+		if !ok {
+			offset = uint32(len(t.names))
+			offsets[e.name] = offset
+			t.names = append(t.names, e.name...)
+		}
+		stored.name, stored.length = offset, uint16(len(e.name))
+		stored.w0, stored.w1 = words([]byte(e.name))
+		if stored.mark = MarkNo; mark([]byte(e.name)) {
+			stored.mark = MarkYes
+		}
+	}
+	at := spread(stored.w0, stored.w1)
+	for t.edges[st.first+at&st.mask].length != freeLength {
+		at++
+	}
+	t.edges[st.first+at&st.mask] = stored
 }

@@ -28,19 +28,20 @@ type State struct {
 	member   uint32 // target of a member name without an edge
 	element  uint32 // target of an array element without an edge
 	fallback uint32 // whose edges are asked next; itself where there are none
+	first    uint32 // of its edges in Table.edges
+	mask     uint32 // their number less one
 	Slots    uint16 // index into Table.Slots, 0 for none; of this value only
 	Flags    uint8  // inherited
 	shape    uint8
 }
 
-// edge is one transition by name or index. Names up to wordsSize bytes are
+// edge is one transition by name or index. Names up to WordsSize bytes are
 // equal if and only if their words and lengths are.
 type edge struct {
 	w0, w1 uint64
-	state  uint32 // plus one; zero marks a free slot
 	target uint32
 	name   uint32 // offset in Table.names
-	length uint16
+	length uint16 // of the name, indexLength or freeLength
 	once   uint8
 	mark   uint8
 }
@@ -51,16 +52,16 @@ type Table struct {
 	States []State
 	Sets   [][]LabelRef // by label, then pattern
 	Slots  [][]uint16   // ascending
-	edges  []edge       // open addressing
-	shift  uint8
+	edges  []edge       // an open-addressing table for each state with edges
 	names  []byte
 }
 
-// indexLength marks the edges of array indexes, which no name has.
-const indexLength = 0xffff
-
-// maxName bounds the names that have edges; longer ones in a body have none.
-const maxName = indexLength - 1
+const (
+	indexLength = 0xffff // marks the edges of array indexes, which no name has
+	freeLength  = 0xfffe // marks a free slot
+	// maxName bounds the names that have edges; longer ones in a body have none.
+	maxName = freeLength - 1
+)
 
 // Marks of a name, by the function given to Build.
 const (
@@ -76,24 +77,43 @@ func (t *Table) Closed(s uint32) bool {
 	return st.member == s && st.element == s && st.shape == 0 && st.Slots == 0
 }
 
-// Member returns the state of a member in an object of state s. Its decoded
-// name is room[:n]; what follows it in room is of no meaning, but spares time
-// where room has wordsSize bytes. once, if not zero, is the number from 1 to 64
-// of the member within the object: two members of one object with the same
-// number are duplicates of a member that decides something. mark is what
-// Build's function said of the name, Unmarked where the lookup did not meet the
-// name.
-func (t *Table) Member(s uint32, room []byte, n int) (target uint32, once, mark uint8) {
+// Member returns the state of a member with this decoded name in an object of
+// state s. once, if not zero, is the number from 1 to 64 of the member within
+// the object: two members of one object with the same number are duplicates of
+// a member that decides something. mark is what Build's function said of the
+// name, Unmarked where the lookup did not meet the name.
+func (t *Table) Member(s uint32, name []byte) (target uint32, once, mark uint8) {
+	st := &t.States[s]
+	if st.shape&named == 0 || len(name) > maxName {
+		return st.member, 0, Unmarked
+	}
+	if len(name) <= WordsSize {
+		w0, w1 := words(name)
+		return t.ShortMember(s, w0, w1, len(name))
+	}
+	if e := t.findLong(st, name); e.length != freeLength {
+		return e.target, e.once, e.mark
+	}
+	if st.fallback != s {
+		if e := t.findLong(&t.States[st.fallback], name); e.length != freeLength {
+			return e.target, 0, e.mark
+		}
+	}
+	return st.member, 0, Unmarked
+}
+
+// ShortMember is Member for a name of n bytes, at most WordsSize, that is given
+// as two words, little-endian and filled up with zeros.
+func (t *Table) ShortMember(s uint32, w0, w1 uint64, n int) (target uint32, once, mark uint8) {
 	st := &t.States[s]
 	if st.shape&named == 0 {
 		return st.member, 0, Unmarked
 	}
-	w0, w1 := words(room, n)
-	if e := t.find(s, w0, w1, room[:n]); e != nil {
+	if e := t.find(st, w0, w1, n); e.length != freeLength {
 		return e.target, e.once, e.mark
 	}
-	if f := st.fallback; f != s && t.States[f].shape&named != 0 {
-		if e := t.find(f, w0, w1, room[:n]); e != nil {
+	if st.fallback != s {
+		if e := t.find(&t.States[st.fallback], w0, w1, n); e.length != freeLength {
 			return e.target, 0, e.mark
 		}
 	}
@@ -106,62 +126,51 @@ func (t *Table) Element(s uint32, index uint32) uint32 {
 	if st.shape&indexed == 0 {
 		return st.element
 	}
-	for at := t.slot(s, uint64(index), 0); ; at++ {
-		e := &t.edges[at&uint64(len(t.edges)-1)]
-		if e.state == 0 {
-			return st.element
-		}
-		if e.state == s+1 && e.w0 == uint64(index) && e.length == indexLength {
-			return e.target
-		}
+	if e := t.find(st, uint64(index), 0, indexLength); e.length != freeLength {
+		return e.target
 	}
+	return st.element
 }
 
-func (t *Table) find(s uint32, w0, w1 uint64, name []byte) *edge {
-	if len(name) > maxName {
-		return nil
-	}
-	edges := t.edges
-	for at := t.slot(s, w0, w1); ; at++ {
-		e := &edges[at&uint64(len(edges)-1)]
-		if e.state == s+1 && e.w0 == w0 && e.w1 == w1 && int(e.length) == len(name) &&
-			(len(name) <= wordsSize || string(t.names[e.name:int(e.name)+len(name)]) == string(name)) {
+// find returns the edge of a short name or an index, or the free slot where it
+// would be.
+func (t *Table) find(st *State, w0, w1 uint64, length int) *edge {
+	for at := spread(w0, w1); ; at++ {
+		e := &t.edges[st.first+at&st.mask]
+		if e.w0 == w0 && e.w1 == w1 && int(e.length) == length || e.length == freeLength {
 			return e
 		}
-		if e.state == 0 {
-			return nil
+	}
+}
+
+// findLong is find for a name beyond WordsSize.
+func (t *Table) findLong(st *State, name []byte) *edge {
+	w0, w1 := words(name)
+	for at := spread(w0, w1); ; at++ {
+		e := &t.edges[st.first+at&st.mask]
+		if e.length == freeLength || e.w0 == w0 && e.w1 == w1 && int(e.length) == len(name) &&
+			string(t.names[e.name:][:len(name)]) == string(name) {
+			return e
 		}
 	}
 }
 
-// slot spreads state and words over the table. Only names of the policy are
-// ever stored, so nobody outside can make it collide.
-func (t *Table) slot(s uint32, w0, w1 uint64) uint64 {
-	h := w0 ^ bits.RotateLeft64(w1*0xA0761D6478BD642F, 32) ^ uint64(s)*0x9E3779B97F4A7C15
-	return h * 0xD6E8FEB86659FD93 >> t.shift
+// spread hashes two words. Only names of the policy are ever stored, so nobody
+// outside can make them collide.
+func spread(w0, w1 uint64) uint32 {
+	return uint32((w0 ^ bits.RotateLeft64(w1*0xA0761D6478BD642F, 32)) * 0xD6E8FEB86659FD93 >> 32)
 }
 
-// wordsSize is the length of two words.
-const wordsSize = 16
+// WordsSize is the length of two words.
+const WordsSize = 16
 
-// words packs the first bytes of the name room[:n] into two words, which are
-// filled up with zeros.
-func words(room []byte, n int) (w0, w1 uint64) {
-	if len(room) < wordsSize {
-		var short [wordsSize]byte
-		copy(short[:], room)
-		room = short[:]
+// words packs a name into two words: all of it up to WordsSize, else its first
+// and last eight bytes.
+func words(name []byte) (w0, w1 uint64) {
+	if n := len(name); n > WordsSize {
+		return binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[n-8:])
 	}
-	w0, w1 = binary.LittleEndian.Uint64(room), binary.LittleEndian.Uint64(room[8:])
-	switch {
-	case n <= 8:
-		return w0 & low(n), 0
-	case n < wordsSize:
-		return w0, w1 & low(n-8)
-	}
-	return w0, w1
+	var short [WordsSize]byte
+	copy(short[:], name)
+	return binary.LittleEndian.Uint64(short[:]), binary.LittleEndian.Uint64(short[8:])
 }
-
-// low returns the mask of the first n bytes of a word, of which there are at
-// most eight.
-func low(n int) uint64 { return 1<<(8*uint(n)) - 1 }
