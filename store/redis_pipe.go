@@ -17,12 +17,57 @@ type pipe struct {
 	ctx   context.Context
 	cmds  []redis.Cmder
 	sinks []sink // of cmds, one each
+	ints  reused[redis.IntCmd]
+	texts reused[redis.StringCmd]
 	args  []any
 	text  []string
 	bytes []byte
 
 	merges []merge
 	merged map[string]int // queue key → its newest in merges
+}
+
+// reused keeps command objects of go-redis for the next batch: one batch has
+// thousands of them.
+type reused[T any] struct {
+	all  []*T
+	used int
+}
+
+func (r *reused[T]) next() *T {
+	if r.used == len(r.all) {
+		r.all = append(r.all, new(T))
+	}
+	r.used++
+	return r.all[r.used-1]
+}
+
+// free forgets what the commands hold.
+func (r *reused[T]) free() {
+	var none T
+	for _, c := range r.all[:r.used] {
+		*c = none
+	}
+	r.used = 0
+}
+
+// int appends a command whose reply is a number.
+func (p *pipe) int(s sink, args ...any) {
+	p.intOf(s, p.list(args...))
+}
+
+// intOf is int for arguments that stay where they are.
+func (p *pipe) intOf(s sink, args []any) {
+	c := p.ints.next()
+	*c = *redis.NewIntCmd(p.ctx, args...)
+	p.add(c, s)
+}
+
+// bulk appends a command whose reply is a text, or none.
+func (p *pipe) bulk(s sink, args ...any) {
+	c := p.texts.next()
+	*c = *redis.NewStringCmd(p.ctx, p.list(args...)...)
+	p.add(c, s)
 }
 
 // sink is where the reply to one Redis command goes.
@@ -50,6 +95,8 @@ func newPipe(ctx context.Context) *pipe {
 func (p *pipe) free() {
 	clear(p.cmds)
 	clear(p.sinks)
+	p.ints.free()
+	p.texts.free()
 	clear(p.args)
 	clear(p.text)
 	clear(p.merges)
@@ -97,40 +144,40 @@ func (p *pipe) add(c redis.Cmder, s sink) {
 // stream: where it is missing later, the store has lost it.
 func (p *pipe) record(key *string, r *LogRecord) {
 	if r.Seq == 1 {
-		p.add(redis.NewStringCmd(p.ctx, p.list("xadd", key, p.id(r.Seq), "e", p.raw(r.Entry), "h", p.raw(r.Hash[:]))...), sink{})
+		p.bulk(sink{}, "xadd", key, p.id(r.Seq), "e", p.raw(r.Entry), "h", p.raw(r.Hash[:]))
 		return
 	}
-	p.add(redis.NewStringCmd(p.ctx, p.list("xadd", key, "nomkstream", p.id(r.Seq), "e", p.raw(r.Entry), "h", p.raw(r.Hash[:]))...), sink{})
+	p.bulk(sink{}, "xadd", key, "nomkstream", p.id(r.Seq), "e", p.raw(r.Entry), "h", p.raw(r.Hash[:]))
 }
 
 // register appends a command on a register.
 func (p *pipe) register(c *Command) {
-	ctx, key, s := p.ctx, &c.Key, sink{cmd: c}
+	key, s := &c.Key, sink{cmd: c}
 	ms := c.TTL.Milliseconds()
 	switch {
 	case c.placed == placedLost:
 	case c.placed == placedOurs && ms > 0, c.Kind == Expire:
-		p.add(redis.NewIntCmd(ctx, p.list("pexpire", key, p.num(ms))...), s)
+		p.int(s, "pexpire", key, p.num(ms))
 	case c.placed == placedOurs, c.Kind == Persist:
 		// EXISTS tells whether the key is there; PERSIST alone would not.
-		p.add(redis.NewIntCmd(ctx, p.list("persist", key)...), sink{})
-		p.add(redis.NewIntCmd(ctx, p.list("exists", key)...), s)
+		p.int(sink{}, "persist", key)
+		p.int(s, "exists", key)
 	case c.Kind == SetOnce && ms > 0:
-		p.add(redis.NewStringCmd(ctx, p.list("set", key, p.raw(c.Value), "nx", "get", "px", p.num(ms))...), s)
+		p.bulk(s, "set", key, p.raw(c.Value), "nx", "get", "px", p.num(ms))
 	case c.Kind == SetOnce:
-		p.add(redis.NewStringCmd(ctx, p.list("set", key, p.raw(c.Value), "nx", "get")...), s)
+		p.bulk(s, "set", key, p.raw(c.Value), "nx", "get")
 	case c.Kind == Set && ms > 0:
-		p.add(redis.NewStringCmd(ctx, p.list("set", key, p.raw(c.Value), "px", p.num(ms))...), s)
+		p.bulk(s, "set", key, p.raw(c.Value), "px", p.num(ms))
 	case c.Kind == Set:
-		p.add(redis.NewStringCmd(ctx, p.list("set", key, p.raw(c.Value))...), s)
+		p.bulk(s, "set", key, p.raw(c.Value))
 	case c.Kind == Get:
-		p.add(redis.NewStringCmd(ctx, p.list("get", key)...), s)
+		p.bulk(s, "get", key)
 	case c.Kind == Delete:
-		p.add(redis.NewIntCmd(ctx, p.list("del", key)...), s)
+		p.int(s, "del", key)
 	case c.Kind == Incr:
-		p.add(redis.NewIntCmd(ctx, p.list("incrby", key, p.num(c.Score))...), s)
+		p.int(s, "incrby", key, p.num(c.Score))
 		if ms > 0 {
-			p.add(redis.NewIntCmd(ctx, p.list("pexpire", key, p.num(ms), "nx")...), sink{})
+			p.int(sink{}, "pexpire", key, p.num(ms), "nx")
 		}
 	}
 }
@@ -177,18 +224,18 @@ func (p *pipe) flushQueues(d *redisDriver) {
 				}
 				p.args = append(p.args, &c.Member)
 			}
-			p.add(redis.NewIntCmd(p.ctx, p.args[start:len(p.args):len(p.args)]...), sink{group: m.cmds})
+			p.intOf(sink{group: m.cmds}, p.args[start:len(p.args):len(p.args)])
 		case QueueMove:
-			p.add(redis.NewIntCmd(p.ctx, p.list("evalsha", moveScript.Hash(), "1", key,
-				&c.Member, p.num(c.From), p.num(c.Score))...), sink{cmd: c})
+			p.int(sink{cmd: c}, "evalsha", moveScript.Hash(), "1", key,
+				&c.Member, p.num(c.From), p.num(c.Score))
 		case QueueAdd + grouped, QueueRemove + grouped:
 			script := groupAddScript
 			if m.kind == QueueRemove+grouped {
 				script = groupRemoveScript
 			}
 			group := d.groupKey(c.Member)
-			p.add(redis.NewIntCmd(p.ctx, p.list("evalsha", script.Hash(), "2", key, &group,
-				&c.Member, p.num(c.Score))...), sink{group: m.cmds})
+			p.int(sink{group: m.cmds}, "evalsha", script.Hash(), "2", key, &group,
+				&c.Member, p.num(c.Score))
 		}
 		if c.Queue == Due && c.Kind == QueueAdd {
 			if dests == nil {
@@ -204,7 +251,7 @@ func (p *pipe) flushQueues(d *redisDriver) {
 		for dest := range dests {
 			args = append(args, dest)
 		}
-		p.add(redis.NewIntCmd(p.ctx, args...), sink{})
+		p.intOf(sink{}, args)
 	}
 }
 

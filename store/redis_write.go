@@ -55,7 +55,7 @@ func (d *redisDriver) execOnce(ctx context.Context, client redis.UniversalClient
 		p.record(&key, &b.Records[i])
 	}
 	if records > 0 {
-		p.add(redis.NewIntCmd(ctx, p.list("xlen", &key)...), sink{})
+		p.int(sink{}, "xlen", &key)
 		records++
 	}
 	for _, group := range b.Groups {
