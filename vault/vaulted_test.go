@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chaperone/store"
+	"chaperone/store/redistest"
 	"chaperone/store/storetest"
 	"chaperone/vault/keys"
 )
@@ -180,9 +181,30 @@ func TestVaultedRoundTrip(t *testing.T) {
 }
 
 func TestVaultedRace(t *testing.T) {
+	t.Run("file", func(t *testing.T) {
+		d := storetest.Open(t)
+		raceVaulted(t, [2]store.Driver{d, d})
+	})
+	t.Run("two proxies on Redis", func(t *testing.T) {
+		s := redistest.Start(t, redistest.Options{})
+		var drivers [2]store.Driver
+		for i := range drivers {
+			d, err := store.OpenRedis(storetest.Context(t), store.RedisOptions{Addresses: []string{s.Addr}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			drivers[i] = d
+		}
+		raceVaulted(t, drivers)
+	})
+}
+
+// raceVaulted lets many ask for the token of one value at once.
+func raceVaulted(t *testing.T, drivers [2]store.Driver) {
+	t.Helper()
 	ring := keys.Ephemeral()
 	defer ring.Close()
-	d := storetest.Open(t)
 	now := time.Now()
 	for _, shape := range []Shape{Opaque, BIN6Last4} {
 		for round := range 20 {
@@ -193,7 +215,7 @@ func TestVaultedRace(t *testing.T) {
 				group.Go(func() {
 					ms[i] = VaultedMint{Label: "pan", Shape: shape, Card: shape != Opaque, Value: value}
 					// Every second maker fails before it stores anything.
-					mint(t, New(ring, "default"), d, now, i%2 == 0, &ms[i])
+					mint(t, New(ring, "default"), drivers[i/2%2], now, i%2 == 0, &ms[i])
 				})
 			}
 			group.Wait()
@@ -202,7 +224,7 @@ func TestVaultedRace(t *testing.T) {
 					t.Fatal("a race ended with two tokens of one value")
 				}
 			}
-			got, _, err := open(t, New(ring, "default"), d, "default", "pan", ms[0].Token, now)
+			got, _, err := open(t, New(ring, "default"), drivers[round%2], "default", "pan", ms[0].Token, now)
 			if err != nil || !bytes.Equal(got, value) {
 				t.Fatalf("the token of a race does not resolve: %v", err)
 			}
