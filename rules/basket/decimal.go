@@ -24,6 +24,10 @@ type Decimal struct {
 // be finer than a minor unit.
 func ParseDecimal(literal []byte) (Decimal, error) {
 	var d Decimal
+	if n, ok := natural(literal); ok {
+		d.Mantissa = n
+		return d, nil
+	}
 	b := literal
 	negative := len(b) > 0 && b[0] == '-'
 	if negative {
@@ -57,6 +61,21 @@ func ParseDecimal(literal []byte) (Decimal, error) {
 		d.Mantissa = -d.Mantissa
 	}
 	return d, nil
+}
+
+// natural reads what most amounts are: nothing but digits, as many as fit.
+func natural(b []byte) (n int64, ok bool) {
+	if len(b) == 0 || len(b) > MaxDigits || len(b) > 1 && b[0] == '0' {
+		return 0, false
+	}
+	for _, c := range b {
+		d := c - '0'
+		if d > 9 {
+			return 0, false
+		}
+		n = n*10 + int64(d)
+	}
+	return n, true
 }
 
 // digits returns the number of ASCII digits that b begins with.

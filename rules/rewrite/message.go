@@ -14,12 +14,15 @@ type Message struct {
 	body  []byte
 	depth int
 
+	states states // prog's automaton's
+
 	tape  []node
 	stack []frame
 	spans []span
 	slots []uint32 // by slot: the node there plus one, zero for none
 	items []item
 	lines []uint32 // by item: its amounts and fields, likewise
+	width int      // of an item in lines
 	has   [256]bool
 
 	arena    arena
@@ -42,7 +45,7 @@ type Message struct {
 
 // begin binds a new or reset message to a program and a body.
 func (m *Message) begin(p *program, body []byte, lim Limits) {
-	m.prog, m.body, m.depth = p, body, lim.Depth
+	m.prog, m.body, m.depth, m.states = p, body, lim.Depth, p.table.States
 	if m.depth <= 0 {
 		m.depth = DefaultDepth
 	}
@@ -72,7 +75,7 @@ func (m *Message) Reset() {
 	m.items, m.lines, m.split = m.items[:0], m.lines[:0], m.split[:0]
 	m.ops, m.tokens, m.totals = m.ops[:0], m.tokens[:0], [totalSlots]basket.Amount{}
 	m.index.reset()
-	m.prog, m.body = nil, nil
+	m.prog, m.body, m.states = nil, nil, nil
 }
 
 // at returns the node in a slot, nil for none.

@@ -79,7 +79,7 @@ func (m *Message) open(cur *frame, at state, i int) *reason.Error {
 	cur.noted |= at & noted
 	m.stack = append(m.stack, *cur)
 	*cur = frame{node: n, state: at, array: m.body[i] == '['}
-	if slots := m.prog.table.States[at.automaton()].Slots; slots != 0 {
+	if slots := m.states[at.automaton()].Slots; slots != 0 {
 		m.capture(slots, n)
 		cur.items = cur.array && m.slots[slotItems] == n+1
 	}
@@ -225,7 +225,7 @@ func (m *Message) leaf(cur *frame, at state, i int) (int, *reason.Error) {
 	}
 	cur.noted |= at & noted
 	m.tape = append(m.tape, node{start: uint32(i), end: uint32(end), state: at, next: n + 1})
-	if slots := m.prog.table.States[at.automaton()].Slots; slots != 0 {
+	if slots := m.states[at.automaton()].Slots; slots != 0 {
 		m.capture(slots, n)
 	}
 	return end, nil
@@ -234,13 +234,13 @@ func (m *Message) leaf(cur *frame, at state, i int) (int, *reason.Error) {
 // capture notes a node whose value the engine needs. Those of a line item go
 // to the item that is being read.
 func (m *Message) capture(slots uint16, n uint32) {
-	for _, s := range m.prog.table.Slots[slots] {
-		slot := int(s)
+	line := len(m.lines) - m.width - slotLineQuantity // of slot 0 in the item's part of lines
+	for _, slot := range m.prog.table.Slots[slots] {
 		switch {
-		case slot < slotLineQuantity || slot >= slotField+m.prog.fields:
+		case !m.prog.ofLine(slot):
 			m.slots[slot] = n + 1
 		case len(m.lines) > 0:
-			m.line()[slot-slotLineQuantity] = n + 1
+			m.lines[line+int(slot)] = n + 1
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"slices"
+
 	"chaperone/rules"
 	"chaperone/rules/basket"
 	"chaperone/rules/reason"
@@ -12,14 +14,14 @@ const totalSlots = slotTotal - slotSubtotal + 1
 
 // beginItem makes room for the values of the next line item.
 func (m *Message) beginItem() {
-	n := lineSlots + m.prog.fields
-	for range n {
-		m.lines = append(m.lines, 0)
-	}
+	m.width = lineSlots + m.prog.fields
+	n := len(m.lines)
+	m.lines = slices.Grow(m.lines, m.width)[:n+m.width]
+	clear(m.lines[n:])
 }
 
 // line returns the values of the line item that was begun last.
-func (m *Message) line() []uint32 { return m.lines[len(m.lines)-lineSlots-m.prog.fields:] }
+func (m *Message) line() []uint32 { return m.lines[len(m.lines)-m.width:] }
 
 // endItem classifies the line item that has just ended.
 func (m *Message) endItem(array *frame) *reason.Error {
@@ -88,9 +90,8 @@ func (m *Message) splitTotals() *reason.Error {
 	if err != nil {
 		return err
 	}
-	width := lineSlots + m.prog.fields
 	for i := range m.items {
-		line, err := m.amounts(m.lines[i*width:], exponent)
+		line, err := m.amounts(m.lines[i*m.width:], exponent)
 		if err != nil {
 			return err
 		}
