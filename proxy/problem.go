@@ -97,6 +97,8 @@ func writeProblem(ctx *fasthttp.RequestCtx, e *reason.Error, status int, request
 		r.Header.Set("Retry-After", "1")
 	case reason.InDoubt, reason.StoreUnavailable, reason.NotReady, reason.Overloaded:
 		r.Header.Set("Retry-After", "5")
+	case reason.TokenLimit:
+		r.Header.Set("Retry-After", "3600") // the shorter of the stretches that limits count in
 	case reason.CallerUnknown:
 		r.Header.Set("WWW-Authenticate", "Bearer")
 	}

@@ -1,13 +1,17 @@
-// Package vault mints and reveals tokens (DESIGN, section 4). What it makes is
-// stateless: a token holds everything that is needed to turn it back, but for
-// the keys, which are a keys.Ring's.
+// Package vault mints and reveals tokens (DESIGN, section 4). The first three
+// are stateless: a token holds everything that is needed to turn it back, but
+// for the keys, which are a keys.Ring's.
 //
-//	pan     as many digits as the card number; see pan.go
-//	sealed  tok_ and letters: any value, authenticated; see sealed.go
-//	alias   al_ and letters: one way, per destination
+//	pan      as many digits as the card number; see pan.go
+//	sealed   tok_ and letters: any value, authenticated; see sealed.go
+//	alias    al_ and letters: one way, per destination
+//	vaulted  random digits, or vt_ and letters: the store holds what it stands
+//	         for; see vaulted.go for what it looks like, stored.go for how one is
+//	         made
 //
-// A pan token has no room for a signature. Whoever mints one stores its
-// IndexKey, and reveals it only while that key is in the store.
+// A pan token has no room for a signature. Whoever mints one stores a Mark under
+// its IndexKey, and reveals it only while that is in the store. A token of any
+// format is revoked by a Mark that says so.
 package vault
 
 import (
@@ -88,8 +92,9 @@ const (
 // letters, to dst: a MAC of scope, generation and token. It is not secret, and
 // tells nothing about the card. The generation is the live one that the token
 // names, so that the keys of a destroyed one's tokens are never asked for
-// again, also when its place has been taken by another. Any text has a key; of
-// what is no pan token, nothing is ever stored under it.
+// again, also when its place has been taken by another. Any text has a key:
+// vaulted tokens are stored under theirs, and revoked ones of every format are
+// marked under it.
 func (t *Tokens) IndexKey(dst, token []byte) []byte {
 	return t.indexKey(dst, token, t.ring.PAN())
 }

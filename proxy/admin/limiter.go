@@ -54,6 +54,7 @@ type Limiter struct {
 
 	mu     sync.Mutex
 	leases map[leaseKey]*lease
+	said   map[leaseKey]time.Time // when the log was last told
 }
 
 type leaseKey struct {
@@ -177,6 +178,27 @@ func (l *Limiter) judged(caller string, what Limited, ok bool) bool {
 	if l.Metrics != nil {
 		l.Metrics.LimitReached(caller, what)
 	}
+	if !l.worthALine(caller, what) {
+		return false
+	}
 	l.Logger.Warn("a caller has reached its limit of tokens", "caller", caller, "limit", what.String())
 	return false
+}
+
+// sayEvery is how often the log is told of one caller's limit; the metric and
+// the entries count every time.
+const sayEvery = time.Minute
+
+func (l *Limiter) worthALine(caller string, what Limited) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k, now := leaseKey{caller, what}, l.Clock()
+	if past := now.Sub(l.said[k]); past >= 0 && past < sayEvery {
+		return false
+	}
+	if l.said == nil {
+		l.said = map[leaseKey]time.Time{}
+	}
+	l.said[k] = now
+	return true
 }
