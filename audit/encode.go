@@ -192,15 +192,22 @@ const (
 	seenEscape             // ASCII that JSON escapes
 	seenWide               // bytes beyond ASCII
 	seenDigits             // as many digits in a row as a card number has
+	seenDigit              // any digit
 )
 
-// look goes over a text once. Single spaces and dashes between digits do not
+// look says what is in a text. Single spaces and dashes between digits do not
 // end a row of digits.
 func look(s string) (what uint8) {
+	for i := range len(s) {
+		what |= seenOf[s[i]]
+	}
+	if what&seenDigit == 0 || len(s) < maxDigits {
+		return what &^ seenDigit // nearly all names
+	}
+	what &^= seenDigit
 	run, gap := 0, false
 	for i := range len(s) {
 		c := s[i]
-		what |= seenOf[c]
 		switch {
 		case '0' <= c && c <= '9':
 			if run++; run >= maxDigits {
@@ -216,7 +223,7 @@ func look(s string) (what uint8) {
 	return what
 }
 
-// seenOf says what one byte is; 0 is what an ID holds.
+// seenOf says what one byte is; an ID holds those of 0 and digits.
 var seenOf = func() (of [256]uint8) {
 	for i := range of {
 		c := byte(i)
@@ -225,7 +232,9 @@ var seenOf = func() (of [256]uint8) {
 			of[i] = seenWide
 		case c < ' ' || c == 0x7f || c == '"' || c == '\\':
 			of[i] = seenEscape
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-', c == '.', c == ':':
+		case '0' <= c && c <= '9':
+			of[i] = seenDigit
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_', c == '-', c == '.', c == ':':
 		default:
 			of[i] = seenOther
 		}

@@ -205,10 +205,10 @@ func (p *parcel) keep() time.Duration {
 // expire starts the time to live of an attempt's registers: all its legs are
 // final. The register of p itself is written with it.
 func (p *parcel) expire(commands []store.Command) []store.Command {
-	keep := p.keep()
+	keep, names := p.keep(), store.NamesOf(p.member.K, p.member.A)
 	commands = append(commands,
-		store.Command{Kind: store.Expire, Key: store.ClaimKey(p.member.K, p.member.A), TTL: keep},
-		store.Command{Kind: store.Expire, Key: store.OutcomeKey(p.member.K, p.member.A), TTL: keep})
+		store.Command{Kind: store.Expire, Key: names.Claim, TTL: keep},
+		store.Command{Kind: store.Expire, Key: names.Outcome, TTL: keep})
 	for i := range p.claim.Legs {
 		if n := p.claim.Legs[i].Leg; n != p.member.N {
 			commands = append(commands, store.Command{Kind: store.Expire, Key: store.DeliveryKey(p.member.K, p.member.A, n), TTL: keep})

@@ -71,6 +71,7 @@ type leg struct {
 	fields []field
 	texts  []byte             // what the fields' values stand in
 	chosen []rewrite.Decision // the view's
+	forms  []heldForm
 	status int
 	key    string
 	parts  []part
@@ -123,7 +124,7 @@ func (s *Server) end(x *exchange) {
 	for i := range x.legs {
 		l := &x.legs[i]
 		l.buf, l.texts, l.target = wipe(l.buf), wipe(l.texts), wipe(l.target)
-		*l = leg{view: l.view, buf: l.buf, texts: l.texts, target: l.target, fields: l.fields[:0], parts: l.parts[:0]}
+		*l = leg{view: l.view, buf: l.buf, texts: l.texts, target: l.target, fields: l.fields[:0], parts: l.parts[:0], forms: l.forms[:0]}
 	}
 	x.legs = x.legs[:0]
 	x.tokens.reset()

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"time"
 
 	"chaperone/audit"
@@ -198,11 +199,14 @@ func (x *exchange) hold(i int) heldLeg {
 	for _, f := range l.fields {
 		held.Fields = append(held.Fields, heldField{f.name, string(f.value)})
 	}
+	l.forms = l.forms[:0]
 	for _, d := range l.chosen {
-		if d.Label != "" && d.Form < rules.Drop && d.Rule != "keep" {
-			held.Forms = append(held.Forms, heldForm{d.Label, d.Form})
+		f := heldForm{d.Label, d.Form}
+		if d.Label != "" && d.Form < rules.Drop && d.Rule != "keep" && !slices.Contains(l.forms, f) {
+			l.forms = append(l.forms, f)
 		}
 	}
+	held.Forms = l.forms
 	return held
 }
 
@@ -229,7 +233,7 @@ func (x *exchange) method(spec *rules.Leg) string {
 	if spec.Method != "" {
 		return spec.Method
 	}
-	return string(x.ctx.Request.Header.Method())
+	return x.p.plan.Routes[x.route].Method // which is why the route was found
 }
 
 // seal seals a register's content into the arena.

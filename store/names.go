@@ -39,14 +39,14 @@ func OutcomeKey(k string, a int) string { return register(k, 'o', a) }
 
 // DeliveryKey names the register that says how leg n of attempt a ended.
 func DeliveryKey(k string, a, n int) string {
-	return register(k, 'd', a) + "." + strconv.Itoa(n)
+	return legRegister(k, 'd', a, n)
 }
 
 // BodyKey names the register of the large body of leg n of attempt a, which is
 // written before the claim is won. Two requests that claim the same attempt
 // would write over each other's; RequestBodyKey keeps them apart.
 func BodyKey(k string, a, n int) string {
-	return register(k, 'b', a) + "." + strconv.Itoa(n)
+	return legRegister(k, 'b', a, n)
 }
 
 // RequestBodyKey is BodyKey for one request: id is its own, and is kept in its
@@ -96,6 +96,12 @@ func logKey(chain string) string { return "{" + chain + "}:log" }
 
 func register(k string, sort byte, a int) string {
 	return string(appendRegister(make([]byte, 0, len(k)+16), k, sort, a))
+}
+
+func legRegister(k string, sort byte, a, n int) string {
+	b := appendRegister(make([]byte, 0, len(k)+24), k, sort, a)
+	b = append(b, '.')
+	return string(strconv.AppendInt(b, int64(n), 10))
 }
 
 func appendRegister(dst []byte, k string, sort byte, a int) []byte {
