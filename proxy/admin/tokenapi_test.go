@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -438,4 +439,49 @@ func TestLimiterSharesAndRenews(t *testing.T) {
 	if ok, _ := a.Take(t.Context(), "none", rules.CallerLimits{}, LimitMints, 1); ok {
 		t.Error("a limit of none allows one")
 	}
+}
+
+// TestAdminOverTLS asks the whole listener, with the token API on it.
+func TestAdminOverTLS(t *testing.T) {
+	b := newAPIBed(t)
+	// Only its certificate is wanted: it is for 127.0.0.1.
+	lender := httptest.NewTLSServer(http.NotFoundHandler())
+	defer lender.Close()
+	s, err := Listen(Options{Address: "127.0.0.1:0", Metrics: NewMetrics(Build{}), Ready: func(context.Context) Readiness { return Readiness{Ready: true} },
+		Tokens: b.desk, TLS: &tls.Config{Certificates: lender.TLS.Certificates}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}()
+	client := lender.Client()
+	for _, c := range []struct {
+		scheme, path, key string
+		status            int
+	}{
+		{"https", "/healthz", "", 200}, {"https", pathOpenAPI, "", 200},
+		{"https", control.PathTokens, "", 401}, {"https", control.PathTokens, "teller", 200},
+		{"http", "/healthz", "", 400},
+	} {
+		r, _ := http.NewRequest("GET", c.scheme+"://"+s.Addr().String()+c.path, nil)
+		if c.key != "" {
+			r.Header.Set("Authorization", "Bearer chp_"+c.key)
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != c.status {
+			t.Errorf("%s %s: %d, want %d", c.scheme, c.path, resp.StatusCode, c.status)
+		}
+	}
+	client.CloseIdleConnections()
 }
