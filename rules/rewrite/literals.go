@@ -44,6 +44,9 @@ func scanNumber(b []byte, i int) (end int, exponent bool) {
 	return i, exponent
 }
 
+// partOfNumber marks what may follow the first digits of a number.
+var partOfNumber = [256]bool{'.': true, 'e': true, 'E': true}
+
 func digitRun(b []byte, i int) int {
 	for i < len(b) && b[i]-'0' <= 9 {
 		i++

@@ -13,6 +13,7 @@ func (m *Message) scan() *reason.Error {
 	i := skip(b, 0)
 	at := state(0) // of the value that begins at i
 	var cur frame  // the container around it
+	var read bool  // the value has been read, and i is behind it
 	var fault *reason.Error
 	for {
 		if i >= len(b) {
@@ -27,10 +28,12 @@ func (m *Message) scan() *reason.Error {
 				i++
 				m.close(&cur, i)
 			} else {
-				if i, at, fault = m.child(&cur, i); fault != nil {
+				if i, at, read, fault = m.child(&cur, i); fault != nil {
 					return fault
 				}
-				continue
+				if !read {
+					continue
+				}
 			}
 		} else if i, fault = m.leaf(&cur, at, i); fault != nil {
 			return fault
@@ -55,8 +58,11 @@ func (m *Message) scan() *reason.Error {
 			}
 			c := b[i]
 			if c == ',' {
-				if i, at, fault = m.child(&cur, skip(b, i+1)); fault != nil {
+				if i, at, read, fault = m.child(&cur, skip(b, i+1)); fault != nil {
 					return fault
+				}
+				if read {
+					continue
 				}
 				break
 			}
@@ -99,31 +105,67 @@ func (m *Message) close(cur *frame, i int) {
 }
 
 // child goes to the next member or element of a container: from where it
-// begins at b[i] to where its value begins.
-func (m *Message) child(cur *frame, i int) (int, state, *reason.Error) {
-	cur.child = uint32(len(m.tape))
-	inherited := cur.state & stateSAD
-	if cur.array {
-		if cur.items {
-			m.beginItem()
-		}
-		target := m.prog.table.Element(cur.state.automaton(), cur.index)
-		cur.index++
-		return i, state(target)<<stateShift | inherited, nil
+// begins at b[i] to where its value begins, or with read to where a value ends.
+func (m *Message) child(cur *frame, i int) (next int, at state, read bool, fault *reason.Error) {
+	if !cur.array {
+		return m.members(cur, i)
 	}
-	return m.member(cur, i, inherited)
+	cur.child = uint32(len(m.tape))
+	if cur.items {
+		m.beginItem()
+	}
+	target := m.prog.table.Element(cur.state.automaton(), cur.index)
+	cur.index++
+	return i, state(target)<<stateShift | cur.state&stateSAD, false, nil
 }
 
-// member reads the name that begins at b[i], and the colon behind it.
-func (m *Message) member(cur *frame, i int, at state) (int, state, *reason.Error) {
-	b := m.body
-	if i >= len(b) || b[i] != '"' {
-		return i, 0, refuse(reason.BodyMalformed, i, "a member name is missing")
+// members reads members of an object from the name at b[i] on, as long as their
+// values are plain strings and short whole numbers: most are, and here they
+// cost the least. It ends where another value begins, or with read behind a
+// value that no comma follows.
+func (m *Message) members(cur *frame, i int) (next int, at state, read bool, fault *reason.Error) {
+	b, tape := m.body, m.tape
+	for {
+		if i, at, fault = m.member(cur, i, uint32(len(tape))); fault != nil || i >= len(b) {
+			break
+		}
+		end := 0
+		if c := b[i]; c == '"' {
+			end = plainEnd(b, i+1)
+			if end >= len(b) || b[end] != '"' {
+				break
+			}
+			if end-i > minSpan && m.detectString(uint32(len(tape)), i+1, end, false, nil, false) {
+				at |= stateSpans
+			}
+			end++
+		} else if end = digitRun(b, i); end == i || end-i >= minSpan || end >= len(b) || c == '0' || partOfNumber[b[end]] {
+			break
+		}
+		cur.noted |= at & noted
+		n := uint32(len(tape))
+		tape = append(tape, node{start: uint32(i), end: uint32(end), state: at, next: n + 1})
+		if slots := m.states[at.automaton()].Slots; slots != 0 {
+			m.capture(slots, n)
+		}
+		if i = skip(b, end); i >= len(b) || b[i] != ',' {
+			read = true
+			break
+		}
+		i = skip(b, i+1)
 	}
+	m.tape = tape
+	return i, at, read, fault
+}
+
+// member reads the name that begins at b[i], of the member whose value will be
+// node n, and the colon behind it.
+func (m *Message) member(cur *frame, i int, n uint32) (int, state, *reason.Error) {
+	b := m.body
 	start := i + 1
-	w0, w1, length := shortName(b, start)
+	w0, w1, length := shortName(b, i)
 	if length < 0 {
-		return m.oddMember(cur, i, at)
+		return m.oddMember(cur, i, n)
 	}
 	end := start + length
 	target, once, mark := m.prog.table.ShortMember(cur.state.automaton(), w0, w1, length)
@@ -134,11 +176,11 @@ func (m *Message) member(cur *frame, i int, at state) (int, state, *reason.Error
 		}
 		cur.seen |= bit
 	}
-	at |= state(target) << stateShift
+	at := state(target)<<stateShift | cur.state&stateSAD
 	if mark != automaton.MarkNo && (mark == automaton.MarkYes || detect.SAD(b[start:end])) {
 		at |= stateSAD
 	}
-	if length >= minSpan && m.detectString(uint32(len(m.tape)), start, end, false, nil, true) {
+	if length >= minSpan && m.detectString(n, start, end, false, nil, true) {
 		at |= stateSpans
 	}
 	return m.colon(end+1, at)
@@ -146,8 +188,11 @@ func (m *Message) member(cur *frame, i int, at state) (int, state, *reason.Error
 
 // oddMember is member for a name that is long, escaped, not ASCII or near the
 // body's end.
-func (m *Message) oddMember(cur *frame, i int, at state) (int, state, *reason.Error) {
+func (m *Message) oddMember(cur *frame, i int, n uint32) (int, state, *reason.Error) {
 	b, start := m.body, i+1
+	if i >= len(b) || b[i] != '"' {
+		return i, 0, refuse(reason.BodyMalformed, i, "a member name is missing")
+	}
 	end, escaped, code := scanString(b, start)
 	if code != reason.None {
 		return i, 0, refuse(code, end, "")
@@ -164,11 +209,11 @@ func (m *Message) oddMember(cur *frame, i int, at state) (int, state, *reason.Er
 		}
 		cur.seen |= bit
 	}
-	at |= state(target) << stateShift
+	at := state(target)<<stateShift | cur.state&stateSAD
 	if mark == automaton.MarkYes || mark == automaton.Unmarked && detect.SAD(name) {
 		at |= stateSAD
 	}
-	if end-start >= minSpan && m.detectString(uint32(len(m.tape)), start, end, escaped, name, true) {
+	if end-start >= minSpan && m.detectString(n, start, end, escaped, name, true) {
 		at |= stateSpans
 	}
 	return m.colon(end+1, at)

@@ -80,15 +80,15 @@ func plainEnd(b []byte, i int) int {
 	return len(b)
 }
 
-// shortName reads a string whose first byte after the quote is b[i], if it has
-// at most sixteen bytes and all of them are plain: its words as the automaton
-// wants them, and its length. The length is -1 where the name, or what is left
-// of the body, is of another kind.
+// shortName reads a string that begins with a quote at b[i], if it has at most
+// sixteen bytes and all of them are plain: its words as the automaton wants
+// them, and its length. The length is -1 where the string, or what is left of
+// the body, is of another kind.
 func shortName(b []byte, i int) (w0, w1 uint64, n int) {
-	if len(b)-i < automaton.WordsSize+1 {
+	if len(b)-i < automaton.WordsSize+2 || b[i] != '"' {
 		return 0, 0, -1
 	}
-	rest := b[i : i+automaton.WordsSize+1]
+	rest := b[i+1 : i+automaton.WordsSize+2]
 	w0 = binary.LittleEndian.Uint64(rest)
 	if stop := stops(w0); stop != 0 {
 		n = bits.TrailingZeros64(stop) >> 3
