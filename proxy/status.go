@@ -17,7 +17,8 @@ import (
 func (s *Server) openAdmin() error {
 	s.metrics.SetState(s.state)
 	desk := &admin.TokenDesk{Plan: func() *rules.Plan { return s.policy.Load().plan }, Ring: s.ring, Driver: s.driver,
-		Commit: s.commitEntry, Limiter: s.limiter, Forget: s.recent.clear, Clock: s.clock, Logger: s.logger}
+		Commit: s.commitEntry, Limiter: s.limiter, Forget: s.recent.clear, Clock: s.clock, Logger: s.logger,
+		Settle: admin.SettleTime}
 	var err error
 	if s.o.Admin != "" {
 		s.admin, err = admin.Listen(admin.Options{Address: s.o.Admin, Hosts: s.o.AdminHosts, Metrics: s.metrics, Ready: s.ready,

@@ -64,7 +64,7 @@ const (
 	askMinted           // is the card token that op minted known, or revoked?
 	askVaulted          // which token has the value of mint?
 	askPAN              // is the card token that op reveals known?
-	askSealed           // is the sealed token that op reveals revoked?
+	askRevoked          // is the sealed or vaulted token that op reveals?
 	askValue            // what stands behind the vaulted token of op?
 	askFormer           // as askPAN, for a label whose tokens were of format pan
 	askFailures         // how many reveals of the caller have failed?
@@ -203,7 +203,7 @@ func (r *resolver) know(i int, op *rewrite.TokenOp) {
 	index := r.index(op.Result)
 	r.minted = append(r.minted, minted{label: op.Label, format: rules.FormatPAN, index: index, last4: string(op.Raw[len(op.Raw)-4:])})
 	key := store.TokenKey(r.scope, index)
-	if r.s.recent == nil || !r.s.recent.has(key, r.s.clock()) {
+	if !r.s.recent.has(key, r.s.clock()) {
 		r.gather(ask{kind: askMinted, op: i, index: index}, store.Command{Kind: store.Get, Key: key})
 	}
 }
@@ -252,6 +252,9 @@ func (r *resolver) open(i int, op *rewrite.TokenOp) {
 		r.gather(ask{kind: askPAN, op: i, index: index}, known)
 		return
 	case rules.FormatVaulted:
+		// A request that was under way when its token was revoked may have
+		// stored it again: the mark comes first.
+		r.gather(ask{kind: askRevoked, op: i, index: index}, known)
 		r.gather(ask{kind: askValue, op: i, index: index}, store.Command{Kind: store.Get, Key: store.VaultedKey(r.scope, index)})
 		if vault.IsPANToken(op.Raw) {
 			r.gather(ask{kind: askFormer, op: i, index: index}, known)
@@ -268,7 +271,7 @@ func (r *resolver) open(i int, op *rewrite.TokenOp) {
 	}
 	op.Fragment = fragment
 	op.Result = r.since(from)
-	r.gather(ask{kind: askSealed, op: i, index: index}, known)
+	r.gather(ask{kind: askRevoked, op: i, index: index}, known)
 }
 
 func (r *resolver) unknown(op *rewrite.TokenOp) {
@@ -320,7 +323,7 @@ func (r *resolver) finish(ops []rewrite.TokenOp) error {
 			if more {
 				open = append(open, a.mint)
 			}
-		case askPAN, askSealed, askValue, askFormer:
+		case askPAN, askRevoked, askValue, askFormer:
 			r.revealed(a, c, &ops[a.op])
 		}
 	}
@@ -375,7 +378,7 @@ func (r *resolver) revealed(a *ask, c *store.Command, op *rewrite.TokenOp) {
 	from := len(r.results)
 	var err error
 	switch a.kind {
-	case askSealed:
+	case askRevoked:
 		if vault.Revoked(c.Prior) {
 			r.unknown(op)
 			return

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"chaperone/store"
+	"chaperone/vault"
 )
 
 // explained is what the destination that sees tokens would get.
@@ -102,4 +105,46 @@ func TestNothingIsForwardedWithoutTheStore(t *testing.T) {
 	b.cancel()
 	<-b.served // its error is that the store is gone
 	b.cancel = nil
+}
+
+// TestRevokedWhileUnderWay: a request that was given a token just before it was
+// revoked stores its value again. It is never revealed, and does not stay.
+func TestRevokedWhileUnderWay(t *testing.T) {
+	b := newShelf(t, shelf{panToken: "vaulted", phiToken: "vaulted"})
+	got := b.tokenize(`{"name":"Ada"}`)
+	keys, _, err := b.driver.ScanKeys(t.Context(), "v:", "", 10)
+	if err != nil || len(keys) != 1 {
+		t.Fatalf("%d keys, %v", len(keys), err)
+	}
+	c := []store.Command{{Kind: store.Get, Key: keys[0]}}
+	if err := b.driver.Apply(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	late := []store.Command{{Kind: store.SetOnce, Key: keys[0], Value: c[0].Prior}}
+	d := b.desk()
+	d.Settle = time.Second
+	done := make(chan error, 1)
+	go func() {
+		_, err := d.Revoke(t.Context(), operatorOf("default"), gjson.Get(got, "name").String(), "")
+		done <- err
+	}()
+	mark := []store.Command{{Kind: store.Get, Key: store.TokenKey("default", r2id(keys[0]))}}
+	b.until("the token is revoked", func() bool {
+		if err := b.driver.Apply(t.Context(), mark); err != nil {
+			t.Fatal(err)
+		}
+		return vault.Revoked(mark[0].Prior)
+	})
+	if err := b.driver.Apply(t.Context(), late); err != nil || !late[0].Won {
+		t.Fatalf("the value was not deleted: %v", err)
+	}
+	if a, back := b.reveal(got); a.status != 422 || back != "" {
+		t.Errorf("stored again: %d %s", a.status, a.body)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if left, _, err := b.driver.ScanKeys(t.Context(), "v:", "", 10); len(left) != 0 || err != nil {
+		t.Errorf("%d values are left, %v", len(left), err)
+	}
 }

@@ -35,6 +35,10 @@ const (
 	maxCandidates = 32
 )
 
+// Young reports whether a token is so young that a request may be about to
+// store its value again.
+func Young(r *Record, now time.Time) bool { return now.Sub(r.Created) < young }
+
 const purposeFingerprint = "token fingerprint"
 
 // VaultedMint asks for the vaulted token of one value.

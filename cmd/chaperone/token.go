@@ -128,7 +128,11 @@ func (a *app) openTokenDesk(ctx context.Context, file string) (tokenDesk, error)
 	if err != nil {
 		return nil, err
 	}
-	return newFileTokens(f, plan), nil
+	t := newFileTokens(f, plan)
+	if cfg.state.redis != nil {
+		t.desk.Settle = admin.SettleTime // others may run on the same Redis
+	}
+	return t, nil
 }
 
 // tokenError says what to do about what a tokenDesk returned.

@@ -33,9 +33,16 @@ type TokenDesk struct {
 	Forget  func() // what the proxy remembers of tokens, since one was revoked; nil: nothing
 	Clock   func() time.Time
 	Logger  *slog.Logger
+	// Settle is how long a request may be under way that was given a token
+	// just before it was revoked; 0: no proxy runs on the store.
+	Settle time.Duration
 
 	scrubbing sync.Mutex
 }
+
+// SettleTime is Settle beside proxies that run: the round trip that finds a
+// token, and the unit that stores it, have ended by then.
+const SettleTime = 6 * time.Second
 
 // Asker is who wants something of a TokenDesk.
 type Asker struct {

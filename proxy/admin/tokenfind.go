@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"chaperone/audit"
 	"chaperone/proxy/admin/control"
@@ -55,6 +56,9 @@ func (d *TokenDesk) find(ctx context.Context, a *Asker, token string) (foundToke
 		}
 	case cmds[1].Found:
 		f.format = rules.FormatVaulted
+		if vault.Revoked(cmds[0].Prior) {
+			return f, nil
+		}
 		r, err := t.OpenRecord(stored, cmds[1].Prior)
 		if err != nil {
 			return f, d.away(err)
@@ -149,10 +153,30 @@ func (d *TokenDesk) Revoke(ctx context.Context, a Asker, token, id string) (cont
 		d.Forget()
 	}
 	if r.Format == string(rules.FormatVaulted) {
+		if err := d.settle(ctx, &r, unit[1:]); err != nil {
+			return out, d.away(err)
+		}
 		out.Erased = true
 		out.Scrubbed, out.Note = d.scrub(ctx, &a, e.Tokens)
 	}
 	return out, nil
+}
+
+// settle deletes a young token's value once more, when a request that was given
+// the token before it was revoked has ended: it stores the value, lest its maker
+// has failed to.
+func (d *TokenDesk) settle(ctx context.Context, r *vault.Record, deletes []store.Command) error {
+	if d.Settle <= 0 || !vault.Young(r, d.Clock()) {
+		return nil
+	}
+	t := time.NewTimer(d.Settle)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return d.apply(ctx, deletes)
 }
 
 // revocable finds out what is to be revoked. Its Format is empty where there
