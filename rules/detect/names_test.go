@@ -108,7 +108,7 @@ func sizeName(n int) string { return map[int]string{12: "12", 40: "40", 4096: "4
 // the screen may turn none of them away.
 func TestSADScreen(t *testing.T) {
 	for name := range sadNames {
-		shapes := []string{name, strings.ToUpper(name), "_" + name, name + "_", "-" + name + ".", strings.Join(strings.Split(name, ""), "_"), name[:1] + " " + name[1:]}
+		shapes := []string{name, strings.ToUpper(name), "_" + name, name + "_", "-" + name + ".", strings.Join(strings.Split(name, ""), "_"), name[:1] + " " + name[1:], name[:2] + "." + name[2:], "--" + name}
 		for _, shape := range shapes {
 			if len(shape) <= maxSADName && !SAD([]byte(shape)) {
 				t.Errorf("%q is no SAD name", shape)

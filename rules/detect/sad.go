@@ -18,7 +18,7 @@ func SAD(name []byte) bool {
 }
 
 func sad(name []byte) bool {
-	if len(name) > maxSADName || sadLast[name[0]&31]>>(name[len(name)-1]&31)&1 == 0 {
+	if len(name) > maxSADName || sadThird[name[1]&31]>>(name[2]&31)&1 == 0 || sadLast[name[0]&31]>>(name[len(name)-1]&31)&1 == 0 {
 		return false
 	}
 	var buf [maxSADName]byte
@@ -86,24 +86,27 @@ var sadNames = func() map[string]struct{} {
 	return names
 }()
 
-// sadScreen and sadLast have a bit for every pair of first and second, and of
-// first and last byte that a name can have, by the low five bits of each, which
-// are the same in both cases of a letter. A name may begin and end with
-// decorations, and have one behind its first letter.
-var sadScreen, sadLast = func() (screen, last [32]uint32) {
+// sadScreen, sadThird and sadLast have a bit for every pair of first and second,
+// second and third, and first and last byte that a name can have, by the low
+// five bits of each, which are the same in both cases of a letter. Decorations
+// may stand anywhere.
+var sadScreen, sadThird, sadLast = func() (screen, third, last [32]uint32) {
 	for name := range sadNames {
-		first := name[0] & 31
-		screen[first] |= 1 << (name[1] & 31)
+		first, second := name[0]&31, name[1]&31
+		screen[first] |= 1 << second
+		third[first] |= 1 << second // behind a decoration
+		third[second] |= 1 << (name[2] & 31)
 		last[first] |= 1 << (name[len(name)-1] & 31)
 	}
 	for _, d := range sadDecorations {
 		for c := range screen {
 			screen[c] |= 1 << (d & 31)
+			third[c] |= 1 << (d & 31)
 			last[c] |= 1 << (d & 31)
 		}
 	}
 	for _, d := range sadDecorations {
-		screen[d&31], last[d&31] = 1<<32-1, 1<<32-1
+		screen[d&31], third[d&31], last[d&31] = 1<<32-1, 1<<32-1, 1<<32-1
 	}
-	return screen, last
+	return screen, third, last
 }()
