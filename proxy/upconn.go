@@ -91,12 +91,12 @@ func (c *upConn) send(message, tail []byte) error {
 
 // stale reports whether the other end has closed a pooled connection, or sent
 // something that nobody asked for. It looks without waiting and takes nothing.
-func (c *upConn) stale() bool {
+func (c *upConn) stale(now time.Time) bool {
 	if c.peekConn == nil {
 		return false
 	}
 	// A deadline that is over would end the look as well.
-	if !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+	if !c.deadline.IsZero() && !now.Before(c.deadline) {
 		if err := c.raw.SetDeadline(time.Time{}); err != nil {
 			return true
 		}

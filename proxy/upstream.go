@@ -157,7 +157,7 @@ func (u *upstream) call(deadline time.Time, method string, message, tail []byte,
 			return sentNothing, errors.New("proxy: connection of no known kind")
 		}
 		reused := c.used
-		if reused && c.stale() {
+		if reused && c.stale(now) {
 			u.client.CloseConn(pooled)
 			continue
 		}
