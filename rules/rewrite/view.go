@@ -65,6 +65,7 @@ type deepMember struct {
 type visit struct {
 	node    uint32
 	end     uint32 // the node after it
+	first   uint32 // offset of its first child; zero until it is asked for
 	last    uint32 // offset after its last child so far
 	mark    int    // length of View.edits before its own
 	item    int    // index of the line item that it is, or -1

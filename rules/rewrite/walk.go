@@ -117,9 +117,14 @@ func (v *View) after(cur *visit, n *node, mark int, alive bool) {
 	cur.some, cur.last = true, n.end
 }
 
-// firstChild returns the offset at which the container's first child begins.
+// firstChild returns the offset at which the container's first child begins. It
+// is looked for once: whitespace may be most of a body, and many children may
+// be asked about before the first that stays.
 func (v *View) firstChild(cur *visit) uint32 {
-	return uint32(skip(v.m.body, int(v.m.tape[cur.node].start)+1))
+	if cur.first == 0 {
+		cur.first = uint32(skip(v.m.body, int(v.m.tape[cur.node].start)+1))
+	}
+	return cur.first
 }
 
 // nextChild returns the offset at which the container's next child begins: a

@@ -155,10 +155,12 @@ func (t *Table) findLong(st *State, name []byte) *edge {
 	}
 }
 
-// spread hashes two words. Only names of the policy are ever stored, so nobody
-// outside can make them collide.
+// spread hashes two words: both halves of their product, so that every byte of
+// a name reaches the low bits. Only names of the policy are ever stored, so
+// nobody outside can make them collide.
 func spread(w0, w1 uint64) uint32 {
-	return uint32((w0 ^ bits.RotateLeft64(w1*0xA0761D6478BD642F, 32)) * 0xD6E8FEB86659FD93 >> 32)
+	high, low := bits.Mul64(w0^0x9E3779B97F4A7C15, w1^0xD6E8FEB86659FD93)
+	return uint32(high ^ low)
 }
 
 // WordsSize is the length of two words.
