@@ -183,6 +183,14 @@ func (m *Message) member(cur *frame, i int, n uint32) (int, state, *reason.Error
 	if length >= minSpan && m.detectString(n, start, end, false, nil, true) {
 		at |= stateSpans
 	}
+	if end+3 < len(b) && b[end+1] == ':' { // mostly one blank follows, or none
+		if b[end+2] > ' ' {
+			return end + 2, at, nil
+		}
+		if b[end+2] == ' ' && b[end+3] > ' ' {
+			return end + 3, at, nil
+		}
+	}
 	return m.colon(end+1, at)
 }
 
@@ -245,7 +253,7 @@ func (m *Message) leaf(cur *frame, at state, i int) (int, *reason.Error) {
 		if quote >= len(b) || b[quote] != '"' {
 			var escaped bool
 			var code reason.Code
-			if quote, escaped, code = scanString(b, start); code != reason.None {
+			if quote, escaped, code = scanString(b, quote); code != reason.None {
 				return i, refuse(code, quote, "")
 			}
 			if escaped {
