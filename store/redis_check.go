@@ -112,8 +112,8 @@ func (d *redisDriver) checkErr(err error) error {
 	}
 	if redis.HasErrorPrefix(err, "NOPERM") {
 		return &SetupError{Node: node, Setting: "ACL of the user", Got: "too narrow",
-			Want: "~* +@read +@write +@scripting +@connection -@dangerous +info",
-			Hint: "ACL SETUSER with these rights; in a Cluster also +cluster"}
+			Want: "~* +@read +@write +@scripting +@connection -@dangerous +info +bgrewriteaof +bgsave",
+			Hint: "ACL SETUSER with these rights; in a Cluster also +cluster; the last two are for the proof that a revoked token is gone"}
 	}
 	if strings.Contains(err.Error(), "cluster support disabled") {
 		return &SetupError{Node: node, Setting: "cluster-enabled", Got: "no", Want: "yes",

@@ -82,7 +82,7 @@ func TestRedisTLS(t *testing.T) {
 // hint of a too narrow ACL names.
 func TestRedisUser(t *testing.T) {
 	s := redistest.Start(t, redistest.Options{})
-	rights := []any{"ACL", "SETUSER", "proxy", "on", ">secret", "~*", "+@read", "+@write", "+@scripting", "+@connection", "-@dangerous", "+info"}
+	rights := []any{"ACL", "SETUSER", "proxy", "on", ">secret", "~*", "+@read", "+@write", "+@scripting", "+@connection", "-@dangerous", "+info", "+bgrewriteaof", "+bgsave"}
 	if _, err := s.Do(rights...); err != nil {
 		t.Fatal(err)
 	}
