@@ -65,21 +65,12 @@ func (v *View) leaf(cur *visit, i uint32, n *node, st *automaton.State) (bool, *
 		for len(spans) > 0 && spans[0].name {
 			spans = spans[1:]
 		}
-		form, unlink := p.forms[uint32(class)*uint32(prog.stride)+set], st.Flags&flagUnlink != 0
-		recompute := v.recompute && st.Slots != 0
-		if (form == rules.Plain || form == rules.Drop) && spans == nil && !unlink && !recompute && !v.unalias && prog.panSets[st.Set] == rules.NoLabel {
-			// Most values that are labelled at all: value would come to the same.
-			if alive = form == rules.Plain; set != 0 {
-				v.tally.add(newTallyKey(tallyLabels, class, form, set))
-			}
-			break
-		}
 		x := value{
 			raw: v.m.raw(n), start: n.start, end: n.end, kind: v.m.body[n.start], node: n,
 			set: set, class: class, pan: prog.panSets[st.Set], spans: spans,
-			form: form, unlink: unlink,
+			form: p.forms[uint32(class)*uint32(prog.stride)+set], unlink: st.Flags&flagUnlink != 0,
 		}
-		if recompute && x.form == rules.Plain && !x.unlink && v.recomputed(i, n) {
+		if v.recompute && st.Slots != 0 && x.form == rules.Plain && !x.unlink && v.recomputed(i, n) {
 			v.tallyPlace(&x, rules.Plain)
 			break
 		}

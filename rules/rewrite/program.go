@@ -150,14 +150,17 @@ func (p *program) newParty(sees rules.Clearance) party {
 }
 
 // action is what a walk does with a value of some automaton state, in an item
-// of some class, if the scan noted nothing about it.
+// of some class, if the scan noted nothing about it. It says of most values all
+// that View.leaf would.
 type action uint8
 
 const (
-	actKeep  action = 0      // it stays as it is, and there is nothing to record
-	actCut   action = 1 << 0 // it goes, likewise
-	actAsk   action = 1 << 1 // labels, edits or totals may concern it
-	actWhole action = 1 << 2 // what is said of a container is said of all under it
+	actKeep   action = 0      // it stays as it is
+	actCut    action = 1 << 0 // it goes
+	actAsk    action = 1 << 1 // edits, tokens or totals may concern it
+	actWhole  action = 1 << 2 // what is said of a container is said of all under it
+	actCount  action = 1 << 3 // of a leaf: it is labelled, which is to be recorded
+	actUnkept action = 1 << 4 // likewise: it goes because the leg does not list it
 )
 
 // bake fills a party's actions, when all else of it is known.
@@ -167,8 +170,8 @@ func (p *program) bake(out *party) {
 	out.actions = make([]action, 0, len(out.forms)/p.stride*len(states))
 	for first := 0; first < len(out.forms); first += p.stride {
 		for i := range states {
-			a := p.action(out, out.forms[first], &states[i])
-			if a != actAsk && p.table.Closed(uint32(i)) {
+			a := p.action(out, first, &states[i])
+			if a&^actCut == 0 && p.table.Closed(uint32(i)) {
 				a |= actWhole
 			}
 			out.actions = append(out.actions, a)
@@ -176,24 +179,32 @@ func (p *program) bake(out *party) {
 	}
 }
 
-// action returns what to do where the class asks for a form.
-func (p *program) action(out *party, class rules.Form, st *automaton.State) action {
-	switch {
-	case st.Cut&out.bit != 0:
+// action returns what to do in the class whose forms begin at first.
+func (p *program) action(out *party, first int, st *automaton.State) action {
+	if st.Cut&out.bit != 0 {
 		return actCut
-	case st.Set != 0:
-		return actAsk
-	case !out.keepAll && st.Keep&out.bit == 0:
-		return actCut
-	case class != rules.Plain || st.Flags&flagUnlink != 0:
-		return actAsk
 	}
 	for _, slot := range p.table.Slots[st.Slots] {
 		if out.leg != nil && (slot == slotItems || out.leg.Recompute && slot >= slotSubtotal && slot <= slotTotal) {
 			return actAsk
 		}
 	}
-	return actKeep
+	count := actKeep
+	if st.Set != 0 {
+		count = actCount
+	}
+	form := out.forms[first+int(st.Set<<1)]
+	switch {
+	case !out.keepAll && st.Keep&out.bit == 0:
+		return actCut | count | count<<1 // actUnkept, where it counts
+	case st.Flags&flagUnlink != 0 || p.panSets[st.Set] != rules.NoLabel:
+		return actAsk
+	case form == rules.Plain:
+		return actKeep | count
+	case form == rules.Drop:
+		return actCut | count
+	}
+	return actAsk
 }
 
 // actionsOf returns the actions in an item of a class, by automaton state.

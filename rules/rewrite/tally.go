@@ -112,6 +112,15 @@ func (v *View) tallyKeep(set uint32, class rules.ClassID, spans []span) {
 	}
 }
 
+// tallyDropped counts a labelled leaf that an action cuts.
+func (v *View) tallyDropped(a action, class rules.ClassID, n *node) {
+	kind := tallyLabels
+	if a&actUnkept != 0 {
+		kind = tallyUnkept
+	}
+	v.tally.add(newTallyKey(kind, class, rules.Drop, n.state.set(&v.states[n.state.automaton()])))
+}
+
 // tallyItem counts a line item: in the form of its class's label, or dropped.
 func (v *View) tallyItem(item int, alive bool) {
 	class, form := v.m.items[item].class, rules.Drop

@@ -27,11 +27,17 @@ func (v *View) walk() (alive bool, fault *reason.Error) {
 				continue
 			}
 		case a&actCut != 0:
+			if a&actCount != 0 {
+				v.tallyDropped(a, cur.class, n)
+			}
 			if cur.alive {
 				v.cut(cur.last, n.end)
 			}
 			cur.some, cur.last = true, n.end
 		default:
+			if a&actCount != 0 {
+				v.tally.add(newTallyKey(tallyLabels, cur.class, rules.Plain, n.state.set(&v.states[n.state.automaton()])))
+			}
 			if cur.some && !cur.alive {
 				v.cut(v.firstChild(&cur), v.nextChild(&cur))
 			}
