@@ -116,6 +116,7 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
 func (s *Server) end(x *exchange) {
 	x.req.Reset()
 	x.ans.Reset()
+	x.ansView.Reset()
 	x.body = wipe(x.body)
 	x.out = wipe(x.out)
 	x.wire = wipe(x.wire)
@@ -123,6 +124,9 @@ func (s *Server) end(x *exchange) {
 	x.arena = x.arena[:0] // sealed
 	for i := range x.legs {
 		l := &x.legs[i]
+		if l.view != nil {
+			l.view.Reset()
+		}
 		l.buf, l.texts, l.target = wipe(l.buf), wipe(l.texts), wipe(l.target)
 		*l = leg{view: l.view, buf: l.buf, texts: l.texts, target: l.target, fields: l.fields[:0], parts: l.parts[:0], forms: l.forms[:0]}
 	}

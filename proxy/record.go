@@ -74,7 +74,10 @@ func (x *exchange) record() (done bool, e *reason.Error) {
 	for x.attempt = 1; x.attempt <= maxAttempts; {
 		x.compose()
 		claimed := &x.unit.Commands[0]
-		if err := x.s.committer.Commit(x.s.work, x.unit); err != nil { // within the committer's deadline
+		began := time.Now()
+		err := x.s.committer.Commit(x.s.work, x.unit) // within the committer's deadline
+		x.s.metrics.Append(time.Since(began))
+		if err != nil {
 			x.lostUnit(err)
 			return false, refuse(reason.StoreUnavailable, "the store did not take the record in time, so nothing is forwarded")
 		}

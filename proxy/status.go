@@ -92,7 +92,7 @@ func (s *Server) state(ctx context.Context) admin.State {
 	seq, _ := s.committer.Head()
 	mark := s.marks.Last()
 	st := admin.State{Ready: s.ready(ctx).Ready, Draining: s.draining.Load(), StoreUp: stats.Healthy, Pending: stats.Pending,
-		Journal: stats.JournalUnits, LogSeq: seq, CheckpointSeq: mark.Seq, CheckpointTime: mark.Time}
+		Journal: stats.JournalUnits, Late: stats.TooLate, LogSeq: seq, CheckpointSeq: mark.Seq, CheckpointTime: mark.Time}
 	if mark.Seq == 0 {
 		st.CheckpointTime = time.Time{}
 	}

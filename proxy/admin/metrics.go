@@ -97,7 +97,7 @@ func (m *Metrics) register() {
 	m.planInfo = m.gauge("plan_info", "The policy in force, by its hash; always 1.", "hash")
 	m.planLoaded = m.gauge("plan_loaded_timestamp_seconds", "When the policy in force was loaded.").WithLabelValues()
 	m.inFlight = m.gauge("requests_in_flight", "Requests being worked on.").WithLabelValues()
-	h := m.histogram("store_append_duration_seconds", "From the hand-over of a batch to the store to its acknowledgement.", appendBuckets)
+	h := m.histogram("store_append_duration_seconds", "From the hand-over of a record to the store to its acknowledgement.", appendBuckets)
 	m.append = h.WithLabelValues().(prometheus.Histogram)
 }
 
@@ -155,7 +155,8 @@ func (m *Metrics) Begin() { m.inFlight.Inc() }
 // End ends what Begin began.
 func (m *Metrics) End() { m.inFlight.Dec() }
 
-// Append records how long the store took to acknowledge a batch.
+// Append records how long a request waited until the store acknowledged its
+// record, or did not.
 func (m *Metrics) Append(took time.Duration) { m.append.Observe(took.Seconds()) }
 
 // SetState gives the function that is asked, at each scrape and at most once a

@@ -21,6 +21,7 @@ type State struct {
 	Replicas  int    // Redis replicas in step; 0 for a file
 	Pending   int    // units that wait for the committer
 	Journal   int    // units on local disk that the store has not acknowledged
+	Late      uint64 // of these, registers that somebody else had written first, since the start
 
 	LogSeq         uint64    // of the last acknowledged entry
 	CheckpointSeq  uint64    // of the last signed checkpoint
@@ -99,6 +100,7 @@ var (
 	descReplicas       = desc("store_replicas", "Replicas of the store that are in step.")
 	descPending        = desc("store_pending_units", "Units of work that wait for the store to acknowledge them.")
 	descJournal        = desc("store_journal_units", "Units of work kept on local disk until the store is back.")
+	descLate           = desc("store_late_registers_total", "Outcomes kept on local disk that lost to one written meanwhile, since the start: look at the sales.")
 	descLogSeq         = desc("log_sequence", "Sequence number of the last acknowledged entry of this process's log.")
 	descCheckpointSeq  = desc("log_checkpoint_sequence", "Sequence number up to which a signed checkpoint vouches for the log.")
 	descCheckpointTime = desc("log_checkpoint_timestamp_seconds", "When the last checkpoint was signed.")
@@ -123,7 +125,7 @@ var (
 // Describe is that of prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descReady, descDraining, descStoreUp, descStoreInfo, descStoreSafe, descReplicas, descPending, descJournal,
+		descReady, descDraining, descStoreUp, descStoreInfo, descStoreSafe, descReplicas, descPending, descJournal, descLate,
 		descLogSeq, descCheckpointSeq, descCheckpointTime, descKeyring, descVaultUp, descVaultSealed,
 		descVaultDenied, descVaultLost, descVaultRefreshed, descVaultToken, descKeyRevision, descKeyGeneration, descKeyAge,
 		descDepth, descOldest, descDead, descParked, descDoubts, descOldestDoubt,
@@ -149,6 +151,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descReplicas, float64(s.Replicas))
 	gauge(descPending, float64(s.Pending))
 	gauge(descJournal, float64(s.Journal))
+	ch <- prometheus.MustNewConstMetric(descLate, prometheus.CounterValue, float64(s.Late))
 	gauge(descLogSeq, float64(s.LogSeq))
 	gauge(descCheckpointSeq, float64(s.CheckpointSeq))
 	if !s.CheckpointTime.IsZero() {
