@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -74,6 +75,7 @@ func TestMainJob(t *testing.T) {
 			checkRecord(t, r.ehr.got(), token)
 			checkLedger(t, r.ledger.got())
 			checkCommands(t, c)
+			checkMetrics(t, c)
 
 			// A second start goes on with the same keys, log and queue: the
 			// token still reveals, and the repeat is not charged again.
@@ -170,6 +172,38 @@ func checkLedger(t *testing.T, calls []call) {
 		t.Fatalf("the ledger got %d items", len(items))
 	}
 	expect(t, "ledger", items[0], "sku", `"SK-CREAM-01"`)
+}
+
+// checkMetrics looks for what one sale of three legs leaves in the metrics.
+func checkMetrics(t *testing.T, c *instance) {
+	t.Helper()
+	resp, err := http.Get(c.admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		`chaperone_requests_total{code="2xx",reason="none",route="checkout"} 1`,
+		`chaperone_outcomes_total{outcome="released",route="checkout"} 1`,
+		`chaperone_decisions_total{form="token",label="pan"} 3`,
+		`chaperone_decisions_total{form="mask",label="pan"} 2`,
+		`chaperone_leg_results_total{destination="ehr",result="accepted"} 1`,
+		`chaperone_leg_results_total{destination="ledger",result="accepted"} 1`,
+		`chaperone_store_append_duration_seconds_count 1`,
+		`chaperone_upstream_duration_seconds_count{destination="processor"} 1`,
+		`chaperone_egress_blocked_total{destination="ledger"} 0`,
+		`chaperone_doubts 0`,
+		`chaperone_store_up 1`,
+	} {
+		if !strings.Contains(string(b), line+"\n") {
+			name, _, _ := strings.Cut(line, "{")
+			t.Errorf("the metrics lack %s; they have\n%s", line, regexp.MustCompile("(?m)^"+name+".*$").FindAllString(string(b), -1))
+		}
+	}
 }
 
 // checkCommands tries the verbs that read state, beside the running proxy.
