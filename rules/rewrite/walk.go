@@ -44,7 +44,7 @@ func (v *View) walk() (alive bool, fault *reason.Error) {
 			cur.some, cur.alive, cur.last = true, true, n.end
 		}
 		for i = n.next; i == cur.end && !cur.virtual; {
-			n = v.leave(&cur)
+			v.leave(&cur)
 		}
 	}
 	return cur.alive, nil
@@ -73,9 +73,9 @@ func (v *View) ask(cur *visit, i uint32, n *node) (in bool, fault *reason.Error)
 	return false, fault
 }
 
-// leave ends the container of cur, whose last child has been walked, and
-// returns its node. cur is the container around it then.
-func (v *View) leave(cur *visit) *node {
+// leave ends the container of cur, whose last child has been walked. cur is the
+// container around it then.
+func (v *View) leave(cur *visit) {
 	n, mark, alive, last := &v.m.tape[cur.node], cur.mark, cur.alive, cur.last
 	if cur.item >= 0 {
 		v.tallyItem(cur.item, alive)
@@ -84,7 +84,6 @@ func (v *View) leave(cur *visit) *node {
 	v.frames = v.frames[:len(v.frames)-1]
 	v.rootLast = last
 	v.after(cur, n, mark, alive)
-	return n
 }
 
 // visit returns the frame of a container that is being entered.
