@@ -164,6 +164,11 @@ func details(e *audit.Entry) []string {
 	add("build", string(e.Build))
 	add("target", string(e.Target))
 	add("why", string(e.Why))
+	if len(e.Tokens) == 1 {
+		add("token", string(e.Tokens[0].Key)) // its id in token list, never the token
+	} else {
+		number("tokens", len(e.Tokens))
+	}
 	for _, l := range e.Legs {
 		state := l.State.String()
 		if l.Status > 0 {
