@@ -59,12 +59,22 @@ func runProxy(ctx context.Context, a *app, file string) error {
 	return r.wait(ctx)
 }
 
-// stoppable ends the context at the first SIGINT or SIGTERM. The second
-// one is not caught any more, and ends the process.
+// stoppable ends the context at the first SIGINT or SIGTERM. The second one is
+// not caught any more, and ends the process: also one that comes as soon as
+// anybody can see that the first was taken.
 func stoppable(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	return ctx, stop
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		signal.Stop(signals)
+		cancel()
+	}()
+	return ctx, cancel
 }
 
 // policy is a configuration with its compiled policy.
