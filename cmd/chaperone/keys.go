@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"net/http"
 	"time"
 
@@ -60,14 +59,12 @@ func (a *app) openKeyDesk(ctx context.Context, cfg *config) (keyDesk, error) {
 	if err := harden(); err != nil {
 		return nil, failed("", "%w", err)
 	}
-	c, err := control.Dial(ctx, cfg.data)
-	switch {
-	case err == nil:
+	c, err := dialProxy(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if c != nil {
 		return c, nil
-	case errors.Is(err, fs.ErrPermission):
-		return nil, failed("run this as the user that runs the proxy", "the proxy's control socket does not open: %w", err)
-	case !errors.Is(err, control.ErrNotRunning):
-		return nil, failed("", "the proxy does not answer: %w", err)
 	}
 	f, err := a.openFiles(ctx, cfg)
 	if err != nil {

@@ -29,6 +29,22 @@ type reading interface {
 	Close()
 }
 
+// dialProxy reaches the proxy that runs on the data folder. It gives nil, and no
+// error, where none runs: the files may be opened then. The error is ready to be
+// shown.
+func dialProxy(ctx context.Context, cfg *config) (*control.Client, error) {
+	c, err := control.Dial(ctx, cfg.data)
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, fs.ErrPermission):
+		return nil, failed("run this as the user that runs the proxy", "the proxy's control socket does not open: %w", err)
+	case errors.Is(err, control.ErrNotRunning):
+		return nil, nil
+	}
+	return nil, failed("", "the proxy does not answer: %w", err)
+}
+
 // openReading asks the proxy that runs on the data folder, and opens the store
 // and the keyring where none runs. The error is ready to be shown.
 func (a *app) openReading(ctx context.Context, file string) (reading, error) {
@@ -36,14 +52,12 @@ func (a *app) openReading(ctx context.Context, file string) (reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := control.Dial(ctx, cfg.data)
-	switch {
-	case err == nil:
+	c, err := dialProxy(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if c != nil {
 		return c, nil
-	case errors.Is(err, fs.ErrPermission):
-		return nil, failed("run this as the user that runs the proxy", "the proxy's control socket does not open: %w", err)
-	case !errors.Is(err, control.ErrNotRunning):
-		return nil, failed("", "the proxy does not answer: %w", err)
 	}
 	return a.openFiles(ctx, cfg)
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"strings"
 	"time"
@@ -110,14 +109,12 @@ func (a *app) openTokenDesk(ctx context.Context, file string) (tokenDesk, error)
 	if err != nil {
 		return nil, err
 	}
-	c, err := control.Dial(ctx, cfg.data)
-	switch {
-	case err == nil:
+	c, err := dialProxy(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if c != nil {
 		return c, nil
-	case errors.Is(err, fs.ErrPermission):
-		return nil, failed("run this as the user that runs the proxy", "the proxy's control socket does not open: %w", err)
-	case !errors.Is(err, control.ErrNotRunning):
-		return nil, failed("", "the proxy does not answer: %w", err)
 	}
 	plan, _, ds := loadPolicy(cfg.rules, cfg)
 	if ds.HasErrors() {
