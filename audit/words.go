@@ -19,11 +19,14 @@ const (
 	KindLogRead                  // somebody reads this log, or the outbox
 	KindMint                     // a token was made outside a request
 	KindReveal                   // a token was revealed outside a request
+	KindCut                      // the beginning of a chain was archived, and may be trimmed
+	KindWitness                  // the signed head of another process's chain
+	KindAlarm                    // the state is not what it should be; Reason says how
 )
 
 var kindNames = names[Kind]{what: "kind", of: []string{
 	"", "start", "stop", "decision", "outcome", "delivery", "refusal", "doubt",
-	"reload", "admin", "log_read", "mint", "reveal",
+	"reload", "admin", "log_read", "mint", "reveal", "cut", "witness", "alarm",
 }}
 
 // String returns the name that the entry bears.
@@ -52,11 +55,12 @@ const (
 	ResultReplayed         // the first answer was given again
 	ResultOK               // done
 	ResultFailed           // tried, and it did not work
+	ResultPending          // the primary left the sale open: a later call decides
 )
 
 var resultNames = names[Result]{what: "result", of: []string{
 	"", "forwarded", "released", "cancelled", "void", "unknown", "refused",
-	"delivered", "retry", "dead", "dropped", "parked", "replayed", "ok", "failed",
+	"delivered", "retry", "dead", "dropped", "parked", "replayed", "ok", "failed", "pending",
 }}
 
 // String returns the name that the entry bears, "" for ResultNone.
@@ -114,12 +118,23 @@ const (
 	ActionTokenRevoke
 	ActionTokenScrub   // the store's files hold nothing of what was revoked
 	ActionTokenRebuild // the index of known tokens, from this log
+	ActionOutboxShow   // what is known of a leg, without its body
+	ActionOutboxBody   // the body of a leg
+	ActionOutboxRetry
+	ActionOutboxDrop
+	ActionDoubtResolve
+	ActionLogArchive
+	ActionLogExport
+	ActionLogDisclosures
+	ActionLogBreach
 )
 
 var actionNames = names[Action]{what: "action", of: []string{
 	"", "log_tail", "log_follow", "log_verify", "outbox_list", "outbox_doubts", "status",
 	"keys_init", "keys_list", "keys_rotate", "keys_retire", "keys_destroy", "keys_migrate",
 	"token_list", "token_revoke", "token_scrub", "token_index_rebuild",
+	"outbox_show", "outbox_body", "outbox_retry", "outbox_drop", "doubt_resolve",
+	"log_archive", "log_export", "log_disclosures", "log_breach",
 }}
 
 // String returns the name that the entry bears, "" for ActionNone.

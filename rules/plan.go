@@ -279,6 +279,10 @@ type Route struct {
 	Unlink        []Path
 	Scope         string // of its tokens; empty: the caller's, or DefaultScope
 	Order         *Path  // nil: by the idempotency key
+	OnDoubt       OnDoubt
+	OnOutage      OnOutage
+	Follows       *Follows  // nil: it follows no other call
+	Followed      *Followed // nil: no route follows it
 	Legs          []Leg
 	Primary       int // index into Legs
 	Answer        Answer
@@ -290,6 +294,81 @@ type Idempotency struct {
 	Key    *Path // nil: the header Idempotency-Key only
 	Ignore []Path
 	TTL    time.Duration // of the stored answer
+}
+
+// OnDoubt says what happens to a sale whose outcome is not known.
+type OnDoubt uint8
+
+// The ways out of doubt. All but DoubtHold need a primary that is Idempotent;
+// DoubtReplay moreover one that sees no label of the family sad, since the call
+// has to be kept.
+const (
+	DoubtHold   OnDoubt = iota // a person decides
+	DoubtRetry                 // the caller's own repeat is sent again, under the same key
+	DoubtReplay                // the proxy sends it again by itself
+)
+
+// OnOutage says what happens to a request while the store is away.
+type OnOutage uint8
+
+// The ways through an outage of the store.
+const (
+	// OutageDefault: as state.on_outage says where the primary is Idempotent,
+	// else OutageRefuse.
+	OutageDefault OnOutage = iota
+	OutageRefuse           // 503, nothing is forwarded
+	OutageSpool            // recorded on local disk, and stored later
+)
+
+// Follows says that a route's requests are about a sale that an earlier
+// request made: a refund, a void, a capture, a tip, a webhook.
+type Follows struct {
+	Key    Path          // exact: where the sale's idempotency key stands in the body
+	Route  int           // of the sale: index into Plan.Routes, one with Idempotency.Key
+	Group  string        // of the sale's caller; empty: the caller's own
+	As     int           // destination whose alias of the sale's key stands at Key; -1: the key itself does
+	Amount *Path         // exact: an amount without items, split as the sale was; nil: none
+	By     Share         // by which shares of the sale Amount is split
+	Within time.Duration // for how long a sale can be followed
+	// Unknown admits a request about a sale that is not known: it goes as one
+	// of its own. Otherwise it is refused.
+	Unknown bool
+	// Release and Cancel decide a sale that is pending; nil: this route does
+	// not.
+	Release, Cancel *Decides
+}
+
+// Decides says when a following request decides a sale that is pending.
+// Exactly one of Success and Where is set.
+type Decides struct {
+	Success bool    // when the request's own primary succeeds
+	Where   []Where // when all hold in the request's body, and its primary succeeds
+}
+
+// Share says which shares of a sale are meant.
+type Share uint8
+
+// The shares.
+const (
+	ShareTotal Share = iota
+	ShareSubtotal
+	ShareTax
+	ShareTip // where the sale had no tip: by subtotal, over the classes that take tips
+)
+
+// Followed says what has to be kept of a sale for those that follow it.
+type Followed struct {
+	Within  time.Duration // the longest of its followers
+	Shares  bool          // what each class had in the totals
+	Aliases []int         // destinations whose alias of the idempotency key names the sale
+}
+
+// Pending says which answers of the primary leave the sale open until a later
+// call decides it (3-D Secure, a capture that comes later).
+type Pending struct {
+	Status []StatusRange
+	Where  []Where       // all must hold
+	Within time.Duration // after that it counts as doubt
 }
 
 // Pattern is a path template: literal segments, {name} captures, and an
@@ -333,6 +412,8 @@ type Leg struct {
 	ForwardHeaders []string // canonical MIME form
 	ForwardQuery   []string
 	Success        *Success // primary only
+	Pending        *Pending // primary only; nil: no answer leaves the sale open
+	Sync           bool     // queued, but its first delivery is awaited before the answer
 	Position       Position
 }
 

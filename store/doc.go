@@ -16,10 +16,15 @@
 //	{r.K}:c.A           claim of attempt A (from 1) at idempotency key K
 //	{r.K}:u.A           unknown: why the outcome is in doubt
 //	{r.K}:o.A           outcome
+//	{r.K}:p.A           pending: the primary left the sale open
+//	{r.K}:r.A           taken, for a while, by whoever sends the primary again
+//	{r.K}:s             a completed sale, for the calls that follow it
 //	{r.K}:d.A.N         delivery of leg N
+//	{r.K}:f.A.N         tries of leg N that failed
 //	{r.K}:b.A.N[.ID]    large body of leg N, written before the claim by request ID
 //	t:S:H               a known token of scope S
 //	s:H                 a subject's random id
+//	a:H                 which key a destination's alias stands for
 //	m:NAME              what there is once per store
 //	{q.L}:due.DEST      legs due at DEST, by time; L is a lane
 //	{q.L}:dead          legs given up

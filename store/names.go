@@ -37,9 +37,31 @@ func UnknownKey(k string, a int) string { return register(k, 'u', a) }
 // OutcomeKey names the outcome register of attempt a.
 func OutcomeKey(k string, a int) string { return register(k, 'o', a) }
 
+// PendingKey names the register that says that the primary left attempt a
+// open: a later call decides it.
+func PendingKey(k string, a int) string { return register(k, 'p', a) }
+
+// AgainKey names the register by which somebody takes it upon himself, for a
+// while, to send the primary of attempt a again.
+func AgainKey(k string, a int) string { return register(k, 'r', a) }
+
+// SaleKey names the register of what is kept of a completed sale for the calls
+// that follow it.
+func SaleKey(k string) string { return "{r." + k + "}:s" }
+
+// AliasKey names the register that says which key a destination's alias stands
+// for; h is the keyed hash of destination and alias, in letters.
+func AliasKey(h string) string { return "a:" + h }
+
 // DeliveryKey names the register that says how leg n of attempt a ended.
 func DeliveryKey(k string, a, n int) string {
 	return legRegister(k, 'd', a, n)
+}
+
+// TrialKey names the register that says how often leg n of attempt a was tried
+// in vain, and why.
+func TrialKey(k string, a, n int) string {
+	return legRegister(k, 'f', a, n)
 }
 
 // BodyKey names the register of the large body of leg n of attempt a, which is

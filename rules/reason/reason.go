@@ -58,10 +58,17 @@ const (
 	BodyDiffers     Code = "body_differs"
 	AnswerForgotten Code = "answer_forgotten"
 
+	// From the sale that a request follows.
+	SaleUnknown Code = "sale_unknown" // no completed sale has that key
+	SalePending Code = "sale_pending" // a later call has yet to decide it
+	SaleOpen    Code = "sale_open"    // it is in flight or in doubt
+
 	// From our own parts.
 	StoreUnavailable Code = "store_unavailable"
 	Overloaded       Code = "overloaded"
 	Internal         Code = "internal"
+	DoubleClaim      Code = "double_claim" // two proxies took one key while the store was away
+	LateOutcome      Code = "late_outcome" // an outcome lost to another that was written first
 
 	// From the primary.
 	UpstreamUnreachable Code = "upstream_unreachable" // void: no byte was sent
@@ -107,9 +114,14 @@ var statuses = map[Code]int{
 	InDoubt:             http.StatusConflict,
 	BodyDiffers:         http.StatusUnprocessableEntity,
 	AnswerForgotten:     http.StatusConflict,
+	SaleUnknown:         http.StatusUnprocessableEntity,
+	SalePending:         http.StatusConflict,
+	SaleOpen:            http.StatusConflict,
 	StoreUnavailable:    http.StatusServiceUnavailable,
 	Overloaded:          http.StatusServiceUnavailable,
 	Internal:            http.StatusInternalServerError,
+	DoubleClaim:         http.StatusConflict,
+	LateOutcome:         http.StatusConflict,
 	UpstreamUnreachable: http.StatusBadGateway,
 	PrimaryTimeout:      http.StatusGatewayTimeout,
 	PrimaryInDoubt:      http.StatusBadGateway,
