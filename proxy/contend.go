@@ -62,9 +62,13 @@ func (x *exchange) replay(c *claim, o *outcome) *reason.Error {
 	if a == nil || (c.Keep > 0 && x.s.clock().UnixMilli()-o.At > c.Keep) {
 		return refuse(reason.AnswerForgotten, "the sale is "+o.Result.String()+", its answer is not kept any more")
 	}
+	legs, e := x.legsKept(c, a.Legs)
+	if e != nil {
+		return e
+	}
 	r := &x.ctx.Response
 	r.SetStatusCode(a.Status)
-	x.stamp(o.Result, o.Upstream, a.Legs)
+	x.stamp(o.Result, o.Upstream, legs)
 	r.Header.Set(headerReplayed, "true")
 	if string(a.Sees) != string(x.p.sees[x.caller]) {
 		// It was rendered for somebody who sees more, or otherwise.

@@ -30,6 +30,8 @@ type parcel struct {
 	lane    *lane
 	handed  bool   // by the request that released it
 	message []byte // then: all that is sent
+	awaited bool   // a sync leg: that request waits for it
+	turn    int    // index of the command that leased it, where it has a group
 }
 
 // deliver sends one leased leg, if the registers and the policy of today say

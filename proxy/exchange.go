@@ -46,6 +46,7 @@ type exchange struct {
 	tokens  resolver
 	claim   claim
 	parcels []*parcel // of the legs that are being released
+	awaited []*parcel // of those among them that the answer waits for
 	unit    *store.Unit
 	arena   []byte // what the unit's sealed values stand in
 	entry   audit.Entry
@@ -133,6 +134,7 @@ func (s *Server) end(x *exchange) {
 	x.legs = x.legs[:0]
 	x.tokens.reset()
 	x.handOver(false) // nothing is left, unless a fault of ours came between
+	x.awaited = nil
 	clear(x.resp.Body())
 	x.resp.Reset()
 	x.claim = claim{Legs: x.claim.Legs[:0]}

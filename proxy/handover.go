@@ -97,26 +97,47 @@ func (p *parcel) holds(y *policy, now time.Time) bool {
 	return y == p.policy && !lapsed(p.to.dest, now) && now.Add(p.to.timeout).UnixMilli() < p.item.Score
 }
 
-// release makes the command that releases a held leg at a time, and reserves
-// its place in the outbox where it can go out from here.
-func (x *exchange) release(l *heldLeg, at int64) store.Command {
+// release adds to the commands those that release a held leg at a time. Where
+// the leg can go out from here, its place in the outbox is reserved; a sync leg
+// is sent by the request itself (syncleg.go). The commands must become those of
+// x.unit.
+func (x *exchange) release(commands []store.Command, l *heldLeg, at int64) []store.Command {
 	member := store.Member{Dest: l.To, K: x.key, A: x.attempt, N: l.Leg, Group: l.Group}
-	c := store.Command{Kind: store.QueueAdd, Queue: store.Due, Member: member.String(), Score: at}
-	// Of a group only the oldest is due, which the store alone knows; a large
-	// body is not held in memory twice.
-	if l.Group != "" || l.Large {
-		return c
+	name := member.String()
+	spec := &x.p.plan.Routes[x.route].Legs[l.Leg]
+	to := x.p.upstreams[spec.Destination]
+	var p *parcel
+	switch {
+	case spec.Sync:
+		p = &parcel{awaited: true}
+		p.item.Score = at + (to.timeout + leaseMargin).Milliseconds()
+		x.awaited = append(x.awaited, p)
+	case !l.Large: // a large body is not held in memory twice
+		if p = x.s.outbox.reserve(l.To); p != nil {
+			p.item.Score = at + (to.timeout + leaseMargin + handedWait).Milliseconds()
+			x.parcels = append(x.parcels, p)
+		}
 	}
-	p := x.s.outbox.reserve(l.To)
 	if p == nil {
-		return c
+		return append(commands, store.Command{Kind: store.QueueAdd, Queue: store.Due, Member: name, Score: at})
 	}
-	p.policy, p.to = x.p, x.p.upstreams[x.p.plan.Routes[x.route].Legs[l.Leg].Destination]
-	c.Score = at + (p.to.timeout + leaseMargin + handedWait).Milliseconds()
-	p.item, p.member, p.released = store.Item{Member: c.Member, Score: c.Score}, member, at
-	x.parcels = append(x.parcels, p)
-	return c
+	p.policy, p.to, p.item.Member, p.member, p.released, p.turn = x.p, to, name, member, at, 0
+	if l.Group == "" {
+		return append(commands, store.Command{Kind: store.QueueAdd, Queue: store.Due, Member: name, Score: p.item.Score})
+	}
+	// Of a group only the oldest is due, which the store alone knows: where it
+	// takes the score as it is given, it is this leg's turn, and a move finds
+	// it.
+	p.turn = len(commands) + 1
+	return append(commands,
+		store.Command{Kind: store.QueueAdd, Queue: store.Due, Member: name, Score: p.item.Score - 1},
+		store.Command{Kind: store.QueueMove, Queue: store.Due, Member: name, From: p.item.Score - 1, Score: p.item.Score})
 }
+
+// myTurn reports whether a leg that the stored unit released is the oldest of
+// its group, and leased to this process. A unit that was sent twice may say no
+// in vain: the lease then runs out.
+func (x *exchange) myTurn(p *parcel) bool { return p.turn == 0 || x.unit.Commands[p.turn].Won }
 
 // handOver gives the released legs to the outbox, if this process's outcome is
 // the one that counts; what waits in the store is looked at.
@@ -136,11 +157,17 @@ func (x *exchange) handOver(ours bool) {
 		l := &x.claim.Legs[i]
 		c.Legs[i] = heldLeg{Leg: l.Leg, Name: l.Name, To: l.To, Method: l.Method, Large: l.Large}
 		if next == len(x.parcels) || x.parcels[next].member.N != l.Leg {
-			x.s.outbox.wakeLane(l.To)
+			if !x.p.plan.Routes[x.route].Legs[l.Leg].Sync {
+				x.s.outbox.wakeLane(l.To)
+			}
 			continue
 		}
 		p := x.parcels[next]
 		next++
+		if !x.myTurn(p) {
+			p.lane.cancel(p) // who is before it makes it due
+			continue
+		}
 		size := len(l.Body)
 		if !l.HasBody && !needsBody([]byte(l.Method)) {
 			size = -1
@@ -176,6 +203,9 @@ func (b *outbox) recordDelivered(w *recordWriter, batch []*parcel) {
 		w.arena = b.s.sealing().Seal(w.arena, &w.entry)
 		u.Entries = append(u.Entries, w.arena[from:len(w.arena):len(w.arena)])
 		n := note{Owner: p.claim.Request, At: now, Result: audit.ResultDelivered, Status: p.status}
+		if p.awaited {
+			n.Reason = noteAwaited
+		}
 		w.scratch = n.append(w.scratch[:0])
 		key := store.DeliveryKey(p.member.K, p.member.A, p.member.N)
 		from = len(w.arena)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -142,5 +143,40 @@ func TestAnotherPolicyDecidesAgain(t *testing.T) {
 		if got := p.holds(c.policy, c.now); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// TestTheOldestOfAGroupIsHandedOver: a leg that waits for no other of its order
+// goes out without being taken from the store; one that does, waits there.
+func TestTheOldestOfAGroupIsHandedOver(t *testing.T) {
+	counted := new(countingDriver)
+	b := newBed(t, func(b *bed) {
+		open := b.open
+		b.open = func() store.Driver { counted.Driver = open(); return counted }
+		b.policy = strings.Replace(b.policy, "    subject: patient.id              # whose", "    order: patient.id\n    subject: patient.id              # whose", 1)
+	})
+	b.until("the lanes are open", func() bool {
+		b.server.outbox.mu.Lock()
+		defer b.server.outbox.mu.Unlock()
+		return b.server.outbox.lanes["ehr"] != nil
+	})
+	before := counted.leases.Load()
+	stuck := make(chan struct{})
+	b.ehr.setAnswer(func(int, received) reply { return reply{status: 201, hang: stuck} })
+	b.post("/v1/checkout", sale(t, "s1"))
+	b.ehr.await(t, 1)
+	b.until("the ledger has its leg", func() bool { return len(b.scores(b.driver, "ledger")) == 0 })
+	if n := counted.leases.Load() - before; n != 0 {
+		t.Errorf("%d legs were leased from the store", n)
+	}
+	b.post("/v1/checkout", sale(t, "s2"))
+	if s := b.scores(b.driver, "ehr"); len(s) != 2 || s[1] != store.Waiting {
+		t.Errorf("scores while the first is sent: %v", s)
+	}
+	close(stuck)
+	b.ehr.await(t, 2)
+	b.until("the outbox is empty", func() bool { return len(b.legs("")) == 0 })
+	if n := len(b.ehr.all()); n != 2 {
+		t.Errorf("%d legs were sent", n)
 	}
 }

@@ -32,7 +32,7 @@ func (x *exchange) settle(result audit.Result, status int, fault reason.Code) {
 	x.stamp(result, status, legs)
 	o := &outcome{Owner: x.id, By: "primary", At: x.s.clock().UnixMilli(), Result: result, Upstream: status}
 	if x.hasKey {
-		o.Answer = x.keepAnswer(status, legs, fault)
+		o.Answer = x.keepAnswer(status, x.legsToKeep(result, legs), fault)
 	}
 	x.storeOutcome(o, fault, status)
 }
@@ -74,7 +74,7 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 	waiting := 0
 	if o.Result == audit.ResultReleased {
 		for i := range x.claim.Legs {
-			u.Commands = append(u.Commands, x.release(&x.claim.Legs[i], o.At))
+			u.Commands = x.release(u.Commands, &x.claim.Legs[i], o.At)
 			waiting++
 		}
 	}
@@ -91,6 +91,7 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 	ours := x.commitFinal()
 	if waiting > 0 {
 		x.handOver(ours)
+		x.await(ours)
 	}
 }
 
@@ -217,7 +218,11 @@ func (x *exchange) stamp(result audit.Result, upstream int, legs string) {
 }
 
 // legsHeader says where each leg stands: processor=200 ehr=queued.
-func (x *exchange) legsHeader(result audit.Result) string {
+func (x *exchange) legsHeader(result audit.Result) string { return x.legsText(result, false) }
+
+// legsText is legsHeader; where it is to be kept with the outcome, it leaves
+// open what became of sync legs.
+func (x *exchange) legsText(result audit.Result, kept bool) string {
 	r := &x.p.plan.Routes[x.route]
 	b := make([]byte, 0, 64)
 	for i := range r.Legs {
@@ -231,10 +236,13 @@ func (x *exchange) legsHeader(result audit.Result) string {
 		b = append(b, r.Legs[i].Name...)
 		b = append(b, '=')
 		switch {
-		case i == r.Primary && l.status > 0:
+		case l.status > 0 && (i == r.Primary || l.state == audit.LegDelivered):
 			b = strconv.AppendInt(b, int64(l.status), 10)
 		case i == r.Primary:
 			b = append(b, result.String()...)
+		case kept && r.Legs[i].Sync && l.state == audit.LegQueued:
+			b = append(b, keptSync...)
+			b = strconv.AppendInt(b, int64(i), 10)
 		default:
 			b = append(b, l.state.String()...)
 		}

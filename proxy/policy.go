@@ -77,13 +77,16 @@ func lapsed(d *rules.Destination, now time.Time) bool {
 	return d.SeesPHI && (d.Agreement == nil || !now.Before(d.Agreement.Expires))
 }
 
-// agreed refuses a route whose primary may not be sent to today.
+// agreed refuses a route whose primary, or one of whose sync legs, may not be
+// sent to today.
 func (y *policy) agreed(route int, now time.Time) *reason.Error {
 	r := &y.plan.Routes[route]
-	d := &y.plan.Destinations[r.Legs[r.Primary].Destination]
-	if !lapsed(d, now) {
-		return nil
+	for i := range r.Legs {
+		d := &y.plan.Destinations[r.Legs[i].Destination]
+		if (i == r.Primary || r.Legs[i].Sync) && lapsed(d, now) {
+			return &reason.Error{Code: reason.AgreementLapsed, Rule: "destinations." + d.Name + ".agreement", Offset: -1,
+				Detail: "the agreement with the destination has lapsed"}
+		}
 	}
-	return &reason.Error{Code: reason.AgreementLapsed, Rule: "destinations." + d.Name + ".agreement", Offset: -1,
-		Detail: "the agreement with the destination has lapsed"}
+	return nil
 }
