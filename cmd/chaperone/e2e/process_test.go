@@ -1,89 +1,58 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"chaperone/cmd/chaperone/e2e/rig"
 )
 
 var binary string
 
 func TestMain(m *testing.M) {
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
+	os.Exit(buildAndRun(m))
 }
 
 // buildAndRun builds the program once, under the race detector where the
 // tests are.
-func buildAndRun(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "chaperone-e2e-")
+func buildAndRun(m *testing.M) int {
+	path, remove, err := rig.Build(raceEnabled)
 	if err != nil {
-		return 0, err
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "chaperone")
-	args := []string{"build", "-o", binary}
-	if raceEnabled {
-		args = append(args, "-race")
-	}
-	if out, err := exec.Command("go", append(args, "chaperone/cmd/chaperone")...).CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("building chaperone: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	defer remove()
+	binary = path
+	return m.Run()
 }
 
 // instance is one chaperone process on a folder of configuration.
 type instance struct {
 	t      *testing.T
 	dir    string
-	url    string // of the proxy
-	admin  string // of the admin listener
-	cmd    *exec.Cmd
-	done   chan struct{}
-	output *lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	url    string       // of the proxy
+	admin  string       // of the admin listener
+	run    *rig.Process // nil: none runs
+	output *rig.Output
 }
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, err := rig.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return at
 }
 
 func write(t *testing.T, name, text string) {
@@ -105,22 +74,17 @@ func install(t *testing.T, rules, infra string) *instance {
 	write(t, filepath.Join(dir, "rules.yaml"), rules)
 	write(t, filepath.Join(dir, "chaperone.yaml"), fmt.Sprintf(
 		"rules: rules.yaml\nlisten: {address: %q}\nadmin: {address: %q}\ndata: ./data\n%s\n", proxy, admin, infra))
-	return &instance{t: t, dir: dir, url: "http://" + proxy, admin: "http://" + admin, output: &lockedBuffer{}}
+	return &instance{t: t, dir: dir, url: "http://" + proxy, admin: "http://" + admin, output: &rig.Output{}}
 }
 
 // start runs the process and waits until it says that it is ready.
 func (i *instance) start() {
 	i.t.Helper()
-	i.cmd = exec.Command(binary, "run", "--config", filepath.Join(i.dir, "chaperone.yaml"))
-	i.cmd.Stdout, i.cmd.Stderr = i.output, i.output
-	if err := i.cmd.Start(); err != nil {
+	var err error
+	i.run, err = rig.Run(i.output, binary, "run", "--config", filepath.Join(i.dir, "chaperone.yaml"))
+	if err != nil {
 		i.t.Fatal(err)
 	}
-	i.done = make(chan struct{})
-	go func(cmd *exec.Cmd, done chan struct{}) {
-		_ = cmd.Wait()
-		close(done)
-	}(i.cmd, i.done)
 	i.t.Cleanup(i.kill)
 	i.waitReady()
 }
@@ -129,7 +93,7 @@ func (i *instance) waitReady() {
 	i.t.Helper()
 	eventually(i.t, "the proxy is ready", func() error {
 		select {
-		case <-i.done:
+		case <-i.run.Exited():
 			i.t.Fatalf("chaperone ended:\n%s", i.output)
 		default:
 		}
@@ -148,29 +112,28 @@ func (i *instance) waitReady() {
 
 // kill ends the process at once, as a power cut would.
 func (i *instance) kill() {
-	if i.cmd == nil {
+	if i.run == nil {
 		return
 	}
-	_ = i.cmd.Process.Kill()
-	<-i.done
-	i.cmd = nil
+	i.run.Kill()
+	i.run = nil
 }
 
 // stop asks the process to end and waits until it has drained.
 func (i *instance) stop() {
 	i.t.Helper()
-	if err := i.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := i.run.Signal(syscall.SIGTERM); err != nil {
 		i.t.Fatal(err)
 	}
 	select {
-	case <-i.done:
+	case <-i.run.Exited():
 	case <-time.After(time.Minute):
 		i.t.Fatalf("chaperone did not end within a minute of SIGTERM:\n%s", i.output)
 	}
-	if code := i.cmd.ProcessState.ExitCode(); code != 0 {
+	if code := i.run.ExitCode(); code != 0 {
 		i.t.Fatalf("exit code %d after SIGTERM:\n%s", code, i.output)
 	}
-	i.cmd = nil
+	i.run = nil
 }
 
 // command runs another chaperone verb on the same configuration and returns
