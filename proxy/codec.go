@@ -33,12 +33,18 @@ type decoder struct {
 	bad bool
 }
 
-func (d *decoder) version(want byte) {
-	if len(d.b) == 0 || d.b[0] != want {
+func (d *decoder) version(want byte) { d.versionOf(want, want) }
+
+// versionOf reads a version that is one of those from first to last, and gives
+// it.
+func (d *decoder) versionOf(first, last byte) byte {
+	if len(d.b) == 0 || d.b[0] < first || d.b[0] > last {
 		d.bad = true
-		return
+		return 0
 	}
+	v := d.b[0]
 	d.b = d.b[1:]
+	return v
 }
 
 func (d *decoder) number() uint64 {

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"strconv"
-	"time"
 
 	"chaperone/audit"
 	"chaperone/rules/reason"
@@ -77,6 +76,7 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 			u.Commands = x.release(u.Commands, &x.claim.Legs[i], o.At)
 			waiting++
 		}
+		x.s.addSale(u, &x.claim, x.key)
 	}
 	if waiting == 0 {
 		u.Commands = x.expire(u.Commands)
@@ -93,6 +93,20 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 		x.handOver(ours)
 		x.await(ours)
 	}
+	if ours {
+		x.dropBodies(o.Result)
+	}
+}
+
+// dropBodies deletes the large bodies that the outcome leaves nobody to send.
+func (x *exchange) dropBodies(result audit.Result) {
+	commands := dropBodies(nil, store.Ref{K: x.key, A: x.attempt}, &x.claim, result)
+	if len(commands) == 0 {
+		return
+	}
+	if err := x.s.committer.CommitLater(&store.Unit{Commands: commands}); err != nil {
+		x.s.logger.Warn("the bodies of dropped legs live on until the registers are looked through", "request", x.id, "error", err)
+	}
 }
 
 // addOutcome adds what ends the attempt to a unit.
@@ -107,18 +121,9 @@ func (x *exchange) addOutcome(u *store.Unit, o *outcome) {
 // expire lets the registers of an attempt end that has no leg waiting. The
 // first command writes the outcome, and its life with it.
 func (x *exchange) expire(commands []store.Command) []store.Command {
-	keep := keylessKeep
-	if x.hasKey {
-		keep = time.Duration(x.claim.Keep) * time.Millisecond
-	}
+	keep := x.claim.keep()
 	commands[0].TTL = keep
-	commands = append(commands, store.Command{Kind: store.Expire, Key: x.names.Claim, TTL: keep})
-	for i := range x.claim.Legs {
-		if x.claim.Legs[i].Large {
-			commands = append(commands, store.Command{Kind: store.Delete, Key: store.RequestBodyKey(x.key, x.attempt, x.claim.Legs[i].Leg, x.id)})
-		}
-	}
-	return commands
+	return append(commands, store.Command{Kind: store.Expire, Key: x.names.Claim, TTL: keep})
 }
 
 // storeDoubt puts on record that the outcome is not known. The claim stays in
@@ -152,27 +157,15 @@ func (x *exchange) commitFinal() (ours bool) {
 	}
 	if err == nil && u.Stored {
 		if first := &u.Commands[0]; first.Kind == store.SetOnce && !first.Won && first.Key == x.names.Outcome {
-			x.insist(first)
+			ref := store.Ref{K: x.key, A: x.attempt}
+			if !x.s.replaceStranger(first, ref, &x.claim) {
+				x.s.lateOutcome(ref)
+			}
 		}
 		return u.Commands[0].Won
 	}
 	x.unit, x.arena = new(store.Unit), nil // the committer's now
 	return false
-}
-
-// insist looks at an outcome that lost to one that was there. If that belongs
-// to a claim which never was (a void for a claim that was not acknowledged), it
-// is replaced; else it is a late outcome, which stays as it is.
-func (x *exchange) insist(lost *store.Command) {
-	there, err := x.s.openOutcome(lost.Prior, x.key, x.attempt, &claim{Request: x.id})
-	if err == nil && there == nil {
-		err = x.s.committer.CommitLater(&store.Unit{Commands: []store.Command{
-			{Kind: store.Set, Key: lost.Key, Value: append([]byte(nil), lost.Value...), TTL: lost.TTL}}})
-		if err == nil {
-			return
-		}
-	}
-	x.s.logger.Error("a late outcome lost to another", "request", x.id, "key", x.key, "attempt", x.attempt, "error", err)
 }
 
 func (x *exchange) setLegStates(state audit.LegState) {

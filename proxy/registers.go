@@ -20,6 +20,15 @@ type claim struct {
 	MAC     []byte // of the body, by which a repeat is known
 	Keep    int64  // milliseconds for which the answer is kept; 0: it is not
 	Legs    []heldLeg
+
+	// Primary is the primary's call as it was rendered, for a route that is
+	// replayed; nil for all others. It never holds sad values.
+	Primary *heldLeg
+	// Sale is what is kept of the sale once it is released, for the calls that
+	// follow it, and SaleKeep for how many milliseconds; empty where the policy
+	// has none that follow.
+	Sale     []byte
+	SaleKeep int64
 }
 
 // heldLeg is a leg that waits.
@@ -47,10 +56,20 @@ type heldForm struct {
 	Form  rules.Form
 }
 
-const claimVersion = 1
+// The layouts of a claim. The second has the primary's call and the sale at
+// its end. It is written only for what needs it: a proxy of the version before,
+// on the same store, then still reads the others.
+const (
+	claimPlain byte = 1
+	claimFull  byte = 2
+)
 
 func (c *claim) append(dst []byte) []byte {
-	dst = append(dst, claimVersion)
+	layout := claimPlain
+	if c.Primary != nil || len(c.Sale) > 0 {
+		layout = claimFull
+	}
+	dst = append(dst, layout)
 	dst = appendBytes(dst, c.Request)
 	dst = appendBytes(dst, c.Chain)
 	dst = appendNumber(dst, uint64(c.At))
@@ -63,31 +82,43 @@ func (c *claim) append(dst []byte) []byte {
 	dst = appendNumber(dst, uint64(c.Keep))
 	dst = appendNumber(dst, uint64(len(c.Legs)))
 	for i := range c.Legs {
-		l := &c.Legs[i]
-		dst = appendNumber(dst, uint64(l.Leg))
-		dst = appendBytes(dst, l.Name)
-		dst = appendBytes(dst, l.To)
-		dst = appendBytes(dst, l.Method)
-		dst = appendBytes(dst, l.Target)
-		dst = appendBytes(dst, l.Key)
-		dst = appendBytes(dst, l.Group)
-		dst = appendNumber(dst, uint64(len(l.Fields)))
-		for _, f := range l.Fields {
-			dst = appendBytes(dst, f.Name)
-			dst = appendBytes(dst, f.Value)
-		}
-		dst = appendFlag(dst, l.HasBody)
-		dst = appendFlag(dst, l.Large)
-		if l.Large {
-			dst = appendBytes(dst, "")
-		} else {
-			dst = appendBytes(dst, l.Body)
-		}
-		dst = appendNumber(dst, uint64(len(l.Forms)))
-		for _, f := range l.Forms {
-			dst = appendBytes(dst, f.Label)
-			dst = appendNumber(dst, uint64(f.Form))
-		}
+		dst = c.Legs[i].append(dst)
+	}
+	if layout == claimPlain {
+		return dst
+	}
+	dst = appendFlag(dst, c.Primary != nil)
+	if c.Primary != nil {
+		dst = c.Primary.append(dst)
+	}
+	dst = appendBytes(dst, c.Sale)
+	return appendNumber(dst, uint64(c.SaleKeep))
+}
+
+func (l *heldLeg) append(dst []byte) []byte {
+	dst = appendNumber(dst, uint64(l.Leg))
+	dst = appendBytes(dst, l.Name)
+	dst = appendBytes(dst, l.To)
+	dst = appendBytes(dst, l.Method)
+	dst = appendBytes(dst, l.Target)
+	dst = appendBytes(dst, l.Key)
+	dst = appendBytes(dst, l.Group)
+	dst = appendNumber(dst, uint64(len(l.Fields)))
+	for _, f := range l.Fields {
+		dst = appendBytes(dst, f.Name)
+		dst = appendBytes(dst, f.Value)
+	}
+	dst = appendFlag(dst, l.HasBody)
+	dst = appendFlag(dst, l.Large)
+	if l.Large {
+		dst = appendBytes(dst, "")
+	} else {
+		dst = appendBytes(dst, l.Body)
+	}
+	dst = appendNumber(dst, uint64(len(l.Forms)))
+	for _, f := range l.Forms {
+		dst = appendBytes(dst, f.Label)
+		dst = appendNumber(dst, uint64(f.Form))
 	}
 	return dst
 }
@@ -95,21 +126,33 @@ func (c *claim) append(dst []byte) []byte {
 // parse reads what append wrote. The claim's slices borrow from b.
 func (c *claim) parse(b []byte) error {
 	d := decoder{b: b}
-	d.version(claimVersion)
+	layout := d.versionOf(claimPlain, claimFull)
 	*c = claim{Request: d.text(), Chain: d.text(), At: int64(d.number()), Caller: d.text(), Route: d.text(),
 		Plan: d.text(), Subject: d.text(), Purpose: d.text(), MAC: d.bytes(), Keep: int64(d.number())}
 	for n := d.count(); n > 0 && !d.bad; n-- {
-		l := heldLeg{Leg: d.small(), Name: d.text(), To: d.text(), Method: d.text(), Target: d.text(), Key: d.text(), Group: d.text()}
-		for f := d.count(); f > 0 && !d.bad; f-- {
-			l.Fields = append(l.Fields, heldField{d.text(), d.text()})
+		c.Legs = append(c.Legs, d.leg())
+	}
+	if layout == claimFull {
+		if d.flag() {
+			l := d.leg()
+			c.Primary = &l
 		}
-		l.HasBody, l.Large, l.Body = d.flag(), d.flag(), d.bytes()
-		for f := d.count(); f > 0 && !d.bad; f-- {
-			l.Forms = append(l.Forms, heldForm{d.text(), rules.Form(d.small())})
-		}
-		c.Legs = append(c.Legs, l)
+		c.Sale, c.SaleKeep = d.bytes(), int64(d.number())
 	}
 	return d.done()
+}
+
+// leg reads what heldLeg.append wrote. Its slices borrow from the decoder's.
+func (d *decoder) leg() heldLeg {
+	l := heldLeg{Leg: d.small(), Name: d.text(), To: d.text(), Method: d.text(), Target: d.text(), Key: d.text(), Group: d.text()}
+	for f := d.count(); f > 0 && !d.bad; f-- {
+		l.Fields = append(l.Fields, heldField{d.text(), d.text()})
+	}
+	l.HasBody, l.Large, l.Body = d.flag(), d.flag(), d.bytes()
+	for f := d.count(); f > 0 && !d.bad; f-- {
+		l.Forms = append(l.Forms, heldForm{d.text(), rules.Form(d.small())})
+	}
+	return l
 }
 
 // outcome is the content of an outcome register.

@@ -22,6 +22,15 @@ func sampleClaim() claim {
 	}
 }
 
+// fullClaim is one of the second layout.
+func fullClaim() claim {
+	c := sampleClaim()
+	c.Primary = &heldLeg{Leg: 0, Name: "processor", To: "processor", Method: "POST", Target: "/v1/payments", Key: "p", HasBody: true,
+		Body: []byte(`{"a":1}`), Forms: []heldForm{{"pan", rules.Plain}}}
+	c.Sale, c.SaleKeep = []byte("shares"), 77
+	return c
+}
+
 func sampleOutcome() outcome {
 	return outcome{Owner: "abc", By: "primary", At: 9, Result: audit.ResultReleased, Upstream: 201, Answer: &storedAnswer{
 		Status: 201, Sees: []byte("f"), Legs: "a=200", Fields: []heldField{{"Content-Type", "application/json"}}, Body: []byte(`{"ok":true}`)}}
@@ -36,6 +45,14 @@ func TestRegistersRoundTrip(t *testing.T) {
 	c2.Legs[1].Body = nil // empty and absent are the same
 	if d := cmp.Diff(c, c2); d != "" {
 		t.Errorf("claim: %s", d)
+	}
+	full := fullClaim()
+	if err := c2.parse(full.append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	c2.Legs[1].Body = nil
+	if d := cmp.Diff(full, c2); d != "" {
+		t.Errorf("claim with a primary and a sale: %s", d)
 	}
 	o := sampleOutcome()
 	var o2 outcome
@@ -55,14 +72,34 @@ func TestRegistersRoundTrip(t *testing.T) {
 	}
 }
 
+// TestClaimsOfTheVersionBefore: what an upgrade finds is read, and what needs
+// nothing new is written as before.
+func TestClaimsOfTheVersionBefore(t *testing.T) {
+	c, full := sampleClaim(), fullClaim()
+	if got := c.append(nil); got[0] != claimPlain {
+		t.Errorf("a plain claim has layout %d", got[0])
+	}
+	if got := full.append(nil); got[0] != claimFull {
+		t.Errorf("a claim with a primary has layout %d", got[0])
+	}
+	for _, b := range [][]byte{c.append(nil), full.append(nil)} {
+		b[0] = claimFull + 1
+		var c2 claim
+		if c2.parse(b) == nil {
+			t.Error("a layout of a later version parses")
+		}
+	}
+}
+
 // TestRegistersRefuseParts: no beginning of a register parses as one.
 func TestRegistersRefuseParts(t *testing.T) {
 	c, o := sampleClaim(), sampleOutcome()
-	for name, whole := range map[string][]byte{"claim": c.append(nil), "outcome": o.append(nil)} {
+	full := fullClaim()
+	for name, whole := range map[string][]byte{"claim": c.append(nil), "full claim": full.append(nil), "outcome": o.append(nil)} {
 		for n := range whole {
 			var c2 claim
 			var o2 outcome
-			if (name == "claim" && c2.parse(whole[:n]) == nil) || (name == "outcome" && o2.parse(whole[:n]) == nil) {
+			if (name != "outcome" && c2.parse(whole[:n]) == nil) || (name == "outcome" && o2.parse(whole[:n]) == nil) {
 				t.Errorf("%s: the first %d of %d bytes parse", name, n, len(whole))
 			}
 		}

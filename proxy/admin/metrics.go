@@ -45,6 +45,7 @@ type Metrics struct {
 	planLoaded prometheus.Gauge
 	inFlight   prometheus.Gauge
 	append     prometheus.Histogram
+	late       prometheus.Counter
 
 	mu sync.Mutex // Use
 }
@@ -85,6 +86,7 @@ func (m *Metrics) register() {
 	m.minted = m.counter("tokens_minted_total", "Tokens made, by label.", "label")
 	m.revealed = m.counter("tokens_revealed_total", "Tokens turned back into values, by label.", "label")
 	m.unknown = m.counter("tokens_unknown_total", "Tokens that could not be revealed: forged, mistyped, revoked or of another scope.", "label")
+	m.late = m.counter("late_outcomes_total", "Outcomes that lost to one written before them, which stands: look at the sales, by the alarms in the log.").WithLabelValues()
 	m.limited = m.counter("token_limit_reached_total", "Requests refused because their caller had made, revealed or tried to reveal as many tokens as it may. Worth an alert: somebody may be building a dictionary of cards.", "caller", "limit")
 
 	m.whole = m.histogram("request_duration_seconds", "From the head of a request to the end of its answer.", proxyAndUpstream(), "route")
@@ -148,6 +150,9 @@ func (m *Metrics) Use(p *rules.Plan, loaded time.Time) *PlanMetrics {
 func (m *Metrics) LimitReached(caller string, what Limited) {
 	m.limited.WithLabelValues(caller, what.String()).Inc()
 }
+
+// LateOutcome counts an outcome that lost to one written before it.
+func (m *Metrics) LateOutcome() { m.late.Inc() }
 
 // Begin counts a request as in flight until End.
 func (m *Metrics) Begin() { m.inFlight.Inc() }
