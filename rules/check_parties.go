@@ -145,11 +145,19 @@ func (l *loader) checkSAD(destination int, nodes destinationNodes) {
 		for _, r := range l.plan.Routes {
 			for _, leg := range r.Legs {
 				if leg.Destination == destination && !leg.Primary {
-					n.Fail("sad_queued", fmt.Sprintf("the leg %s of the route %s is queued, and sensitive authentication data must never be stored", leg.Name, r.Name), "use drop, or name the same system as a second destination for its queued legs")
+					n.Fail("sad_queued", fmt.Sprintf("the leg %s of the route %s is %s, and sensitive authentication data must never be stored", leg.Name, r.Name, leg.kept()), "use drop, or name the same system as a second destination for its queued legs")
 				}
 			}
 		}
 	}
+}
+
+// kept says, for messages, how a leg that is no primary waits.
+func (leg *Leg) kept() string {
+	if leg.Sync {
+		return "stored until it is delivered"
+	}
+	return "queued"
 }
 
 // checkPANQueued speaks up where card numbers would lie in the outbox, sealed,
@@ -163,7 +171,7 @@ func (l *loader) checkPANQueued(destination int, nodes destinationNodes) {
 		for _, r := range l.plan.Routes {
 			for _, leg := range r.Legs {
 				if leg.Destination == destination && !leg.Primary {
-					n.Warn("pan_queued", fmt.Sprintf("the leg %s of the route %s is queued with card numbers in it", leg.Name, r.Name), "use token or mask, unless the destination needs them; they are kept sealed until delivered")
+					n.Warn("pan_queued", fmt.Sprintf("the leg %s of the route %s is %s with card numbers in it", leg.Name, r.Name, leg.kept()), "use token or mask, unless the destination needs them; they are kept sealed until delivered")
 				}
 			}
 		}

@@ -16,7 +16,7 @@ func (l *loader) checkRoutes() {
 		classes := false
 		for j := range r.Legs {
 			classes = classes || r.Legs[j].Items == ItemsClass
-			l.checkLegItems(&r.Legs[j], nodes.legs[j])
+			l.checkLegItems(&r.Legs[j], nodes.legs[j], nodes.follows.node.Written())
 			l.checkTotals(&r.Legs[j], nodes.legs[j])
 			l.checkCaptures(r, &r.Legs[j], nodes.legs[j])
 			l.checkSADForward(&r.Legs[j], nodes.legs[j])
@@ -128,8 +128,9 @@ func (l *loader) checkAnswerToken(route, member int, labels []LabelID) {
 	}
 }
 
-// checkLegItems holds what a leg says of items against what it keeps.
-func (l *loader) checkLegItems(leg *Leg, nodes legNodes) {
+// checkLegItems holds what a leg says of items against what it keeps. Bodies
+// that follow a sale may have none.
+func (l *loader) checkLegItems(leg *Leg, nodes legNodes, follows bool) {
 	b := l.plan.Basket
 	if b == nil || b.Items.Source == "" {
 		return
@@ -141,7 +142,7 @@ func (l *loader) checkLegItems(leg *Leg, nodes legNodes) {
 	if leg.Items != ItemsClass || leg.Class == NoClass {
 		return
 	}
-	if !kept && nodes.keep.Present() {
+	if !kept && !follows && nodes.keep.Present() {
 		nodes.items.Fail("items_not_kept", fmt.Sprintf("the leg takes items, and its keep lets none of %s through", b.Items.Source), fmt.Sprintf("add %s to keep", b.Items.Source))
 	}
 	l.checkClassSeen(leg, nodes)

@@ -16,6 +16,7 @@ type legNodes struct {
 	to, items, totals, path   yamlfile.Node
 	keep                      yamlfile.Node
 	primary, success, forward yamlfile.Node
+	pending                   yamlfile.Node
 }
 
 func (l *loader) legs(n yamlfile.Node, r *Route, nodes *routeNodes) {
@@ -49,7 +50,7 @@ func (l *loader) leg(n yamlfile.Node, r *Route, nodes *routeNodes, names map[str
 	if ln.primary.Written() {
 		leg.Primary = ln.primary.Bool()
 	}
-	l.mode(m.Get("mode"), leg.Primary)
+	leg.Sync = l.mode(m.Get("mode"), leg.Primary)
 	if method := m.Get("method"); method.Written() {
 		leg.Method, _ = method.OneOf(methods...)
 	}
@@ -79,6 +80,7 @@ func (l *loader) leg(n yamlfile.Node, r *Route, nodes *routeNodes, names map[str
 	} else if leg.Primary {
 		l.failAt(ln.primary.Position(), "missing_key", fmt.Sprintf("%s is the primary and needs the key \"success\"", n.Name()), "write which answers mean that it happened, as in success: {status: [2xx], where: {status: [approved]}}, or success: http for any 2xx")
 	}
+	l.legPending(m.Get("pending"), &leg, &ln)
 	if when := m.Get("when"); when.Written() {
 		when.Fail("when_not_available", "conditions (when) are not available yet in this version", "write a route of its own for such requests")
 	}
@@ -113,18 +115,29 @@ func (l *loader) legName(leg *Leg, to, name yamlfile.Node, names map[string]bool
 	names[leg.Name] = true
 }
 
-func (l *loader) mode(n yamlfile.Node, primary bool) {
+// mode reports whether the leg's first delivery is awaited.
+func (l *loader) mode(n yamlfile.Node, primary bool) (sync bool) {
+	if !n.Written() {
+		return false
+	}
+	word, ok := n.OneOf("queued", "sync")
+	if ok && primary {
+		n.Fail("conflicting_keys", "the primary is always called at once, so it has no mode", "remove the key")
+	}
+	return word == "sync" && !primary
+}
+
+func (l *loader) legPending(n yamlfile.Node, leg *Leg, nodes *legNodes) {
+	nodes.pending = n
 	if !n.Written() {
 		return
 	}
-	word, ok := n.OneOf("queued", "sync")
-	switch {
-	case !ok:
-	case primary:
-		n.Fail("conflicting_keys", "the primary is always called at once, so it has no mode", "remove the key")
-	case word == "sync":
-		n.Fail("sync_not_available", "legs with mode: sync are not available yet in this version", "use mode: queued, or leave the key out")
+	p := l.pending(n)
+	if !leg.Primary {
+		n.Fail("pending_not_primary", "only the primary's answer can leave the sale open", "remove pending, or make this leg the primary")
+		return
 	}
+	leg.Pending = p
 }
 
 // legPath reads the path of a leg, whose captures are the route's.

@@ -95,11 +95,15 @@ func (l *loader) policy(m *yamlfile.Map) {
 	l.readRoutes(m.Require("routes", "write at least one route: what comes in, and which legs it becomes"))
 	l.readCallers(callers)
 	m.Done()
+	l.resolveFollows()
 
 	l.checkLabels()
 	l.checkDestinations()
 	l.checkClasses()
 	l.checkRoutes()
+	l.checkWays()
+	l.checkPending()
+	l.checkFollows()
 	l.checkCallers()
 	l.checkScopes()
 }

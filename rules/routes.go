@@ -13,6 +13,8 @@ const (
 	defaultTTL = 24 * time.Hour
 	minTTL     = time.Minute
 	maxTTL     = 90 * 24 * time.Hour
+
+	defaultPending = 24 * time.Hour
 )
 
 // methods are those that a route may match and a leg may use.
@@ -29,8 +31,11 @@ type routeNodes struct {
 	legs   []legNodes
 	answer []setNodes // those of Answer.Set
 	// keys are the places of paths whose value decides something or is kept:
-	// idempotency.key, subject, order, unlink.
+	// idempotency.key, subject, order, unlink, follows.
 	keys []pathNode
+
+	idempotencyKey, onDoubt, onOutage yamlfile.Node
+	follows                           followsNodes
 }
 
 // pathNode is a path and its place.
@@ -99,7 +104,8 @@ func (l *loader) route(n yamlfile.Node, names map[string]bool) {
 	}
 	r.Scope = l.scope(m.Get("scope"))
 	r.Order = l.keyPath("order", m.Get("order"), &nodes)
-	l.onDoubt(m.Get("on_doubt"))
+	l.ways(m.Get("on_doubt"), m.Get("on_outage"), &r, &nodes)
+	l.readFollows(m.Get("follows"), &r, &nodes)
 	l.legs(m.Require("legs", "list the calls that the request becomes"), &r, &nodes)
 	l.answer(m.Get("answer"), &r, &nodes)
 	m.Done()
@@ -140,7 +146,8 @@ func (l *loader) idempotency(n yamlfile.Node, r *Route, nodes *routeNodes) {
 		return
 	}
 	m := n.Map()
-	i := &Idempotency{TTL: defaultTTL, Key: l.keyPath("idempotency.key", m.Get("key"), nodes)}
+	nodes.idempotencyKey = m.Get("key")
+	i := &Idempotency{TTL: defaultTTL, Key: l.keyPath("idempotency.key", nodes.idempotencyKey, nodes)}
 	if ignore := m.Get("ignore"); ignore.Written() {
 		i.Ignore = l.paths(ignore.OneOrMore())
 	}
@@ -172,11 +179,23 @@ func (l *loader) purpose(n yamlfile.Node, r *Route) {
 	r.Purpose = text
 }
 
-func (l *loader) onDoubt(n yamlfile.Node) {
-	if !n.Written() {
-		return
+// ways reads what happens where the outcome is not known, or the store away.
+func (l *loader) ways(doubt, outage yamlfile.Node, r *Route, nodes *routeNodes) {
+	nodes.onDoubt, nodes.onOutage = doubt, outage
+	if doubt.Written() {
+		switch word, _ := doubt.OneOf("hold", "retry", "replay"); word {
+		case "retry":
+			r.OnDoubt = DoubtRetry
+		case "replay":
+			r.OnDoubt = DoubtReplay
+		}
 	}
-	if word, ok := n.OneOf("hold", "retry", "replay"); ok && word != "hold" {
-		n.Fail("on_doubt_not_available", fmt.Sprintf("on_doubt: %s is not available yet in this version", word), "use hold: a person decides whether the sale was charged")
+	if outage.Written() {
+		switch word, _ := outage.OneOf("spool", "refuse"); word {
+		case "spool":
+			r.OnOutage = OutageSpool
+		case "refuse":
+			r.OnOutage = OutageRefuse
+		}
 	}
 }
