@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -25,7 +26,11 @@ type parcel struct {
 	leg      *heldLeg
 	policy   *policy
 	to       *upstream
-	status   int // of the answer that accepted it
+	trial    trial // before this try; with it once it has begun
+	probe    bool  // it is sent to see whether the destination works
+	how      sending
+	retry    time.Duration // what the answer's Retry-After asks for; 0: nothing
+	status   int           // of the answer that accepted it
 
 	lane    *lane
 	handed  bool   // by the request that released it
@@ -38,18 +43,20 @@ type parcel struct {
 // so, and sees that what came of it is recorded.
 func (b *outbox) deliver(ctx context.Context, l *lane, p *parcel) {
 	if p.handed {
-		if !p.holds(b.s.policy.Load(), b.s.clock()) {
+		if l.breaker.isOpen.Load() || !b.s.leaseHolds() || !p.holds(b.s.policy.Load(), b.s.clock()) {
 			b.giveBack(l, p)
 			l.ring()
 			return
 		}
 	} else if !b.prepare(ctx, p) {
+		l.showsNothing(p)
 		l.done(p)
 		return
 	}
 	status, err := b.send(p)
-	if err == nil && status/100 == 2 {
+	if judge(p.how, status, err, &p.trial) == accepted {
 		p.policy.metrics.Leg(p.to.index, admin.LegAccepted)
+		l.works()
 		p.status = status
 		l.record(p)
 		return
@@ -72,8 +79,13 @@ func (b *outbox) prepare(ctx context.Context, p *parcel) bool {
 		return false
 	}
 	p.policy = b.s.policy.Load()
-	if why := p.decide(b.s.clock()); why != "" {
+	now := b.s.clock()
+	if why := p.decide(now); why != "" {
 		b.park(p, why)
+		return false
+	}
+	if now.Add(p.to.timeout).UnixMilli() >= p.item.Score {
+		b.move(p, now) // it took so long to come here that another may soon take it
 		return false
 	}
 	return true
@@ -164,6 +176,7 @@ func (p *parcel) decide(now time.Time) string {
 // send sends the leg once and waits for the answer. The destination knows a
 // repeat by the leg's key.
 func (b *outbox) send(p *parcel) (status int, err error) {
+	p.trial.tries++
 	message, tail := p.message, []byte(nil)
 	if !p.handed {
 		fields := make([]field, len(p.leg.Fields))
@@ -179,11 +192,11 @@ func (b *outbox) send(p *parcel) (status int, err error) {
 	resp := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(resp)
 	began := time.Now()
-	how, err := p.to.call(began.Add(p.to.timeout), p.leg.Method, message, tail, resp, func() bool { return true })
-	if how != answered {
+	p.how, err = p.to.call(began.Add(p.to.timeout), p.leg.Method, message, tail, resp, func() bool { return true })
+	if p.how != answered {
 		result := admin.LegBroken
 		switch {
-		case how == sentNothing:
+		case p.how == sentNothing:
 			result = admin.LegUnreachable
 		case timedOut(err):
 			result = admin.LegTimeout
@@ -192,6 +205,7 @@ func (b *outbox) send(p *parcel) (status int, err error) {
 		return 0, err
 	}
 	p.policy.metrics.Upstream(p.to.index, time.Since(began))
+	p.retry = retryAfter(resp, b.s.clock(), b.o.LongestWait)
 	return resp.StatusCode(), nil
 }
 
@@ -219,45 +233,68 @@ func (p *parcel) expire(commands []store.Command) []store.Command {
 	return commands
 }
 
-// failed puts a leg back for later, or gives it up.
+// failed puts a leg back for later, or gives it up. A try that only showed
+// what was known of the destination, or that it wants fewer of them, is not one
+// of the leg's own: it does not count against its limit.
 func (b *outbox) failed(p *parcel, status int, err error) {
-	t := b.trialOf(p.item.Member)
-	t.tries, t.parked = t.tries+1, false
-	t.reason = "no_answer"
 	if err == nil {
 		p.policy.metrics.Leg(p.to.index, admin.LegRejected)
-		t.reason = fmt.Sprintf("status_%d", status)
+	}
+	t := &p.trial
+	found := judge(p.how, status, err, t)
+	why := reasonOf(status, err)
+	counts := found != crowded && status != fasthttp.StatusTooManyRequests
+	switch l := b.laneOf(p.member.Dest); {
+	case l == nil:
+	case found == failing:
+		counts = !l.trouble(p, why, p.retry) && counts
+	case found == refused || found == troubled:
+		l.works()
+	default:
+		l.showsNothing(p)
 	}
 	now := b.s.clock()
-	if t.tries >= b.o.Tries || now.UnixMilli()-p.released > b.o.MaxAge.Milliseconds() {
-		b.giveUp(p, status, t)
+	wait := time.Duration(0)
+	switch {
+	case !counts:
+		t.tries--
+		wait = time.Duration(rand.N(b.o.FirstDelay)) // the lane is slower than that
+	case found == refused:
+		t.refused++
+		wait = b.delay(2 * t.refused)
+	default:
+		wait = max(b.delay(t.tries), p.retry)
+	}
+	t.parked, t.reason, t.status, t.at, t.due = false, why, status, now.UnixMilli(), now.Add(wait).UnixMilli()
+	t.reached = t.reached || mayHaveArrived(p.how, status)
+	if t.tries >= b.o.Tries || t.refused >= b.o.RefusedTries || t.age(p.released, now) > b.o.MaxAge {
+		b.giveUp(p)
 		return
 	}
-	b.noteTrial(p.item.Member, t)
-	wait := b.delay(t.tries)
 	b.logger.Warn("a queued leg was not accepted", "request", p.claim.Request, "destination", p.leg.To, "status", status, "tries", t.tries, "again_in", wait, "cause", causeOf(err))
-	b.move(p, now.Add(wait))
+	b.putBack(p)
 }
 
-// giveUp puts a leg on the dead-letter list.
-func (b *outbox) giveUp(p *parcel, status int, t trial) {
+// giveUp puts a leg on the dead-letter list. What waits behind it in its order
+// goes on.
+func (b *outbox) giveUp(p *parcel) {
+	t := &p.trial
 	p.policy.metrics.Leg(p.to.index, admin.LegDead)
-	b.logger.Error("a queued leg is given up", "request", p.claim.Request, "destination", p.leg.To, "status", status, "tries", t.tries)
+	b.logger.Error("a queued leg is given up", "request", p.claim.Request, "destination", p.leg.To, "reason", t.reason, "tries", t.tries)
 	now := b.s.clock().UnixMilli()
-	u := b.unit(p, audit.ResultDead, audit.LegDead, status, t.reason)
-	u.Commands = append(u.Commands,
+	t.due = 0
+	u := b.unit(p, audit.ResultDead, audit.LegDead, t.status, t.reason)
+	u.Commands = append(u.Commands, b.s.trialCommand(t, p.member),
 		store.Command{Kind: store.QueueAdd, Queue: store.Dead, Member: p.item.Member, Score: now},
 		store.Command{Kind: store.QueueRemove, Queue: store.Due, Member: p.item.Member, Score: now})
 	if err := b.s.committer.CommitLater(u); err != nil {
 		b.logger.Error("a dead letter is not on record; the leg is tried again", "request", p.claim.Request, "error", err)
-		return
 	}
-	b.forget(p.item.Member)
 }
 
 // park keeps a leg that the policy does not allow now.
 func (b *outbox) park(p *parcel, why string) {
-	t := b.trialOf(p.item.Member)
+	t := &p.trial
 	if !t.parked || t.reason != why {
 		if p.to != nil {
 			p.policy.metrics.Leg(p.to.index, admin.LegParked)
@@ -267,9 +304,15 @@ func (b *outbox) park(p *parcel, why string) {
 			b.logger.Error("a parked leg is not on record", "request", p.claim.Request, "error", err)
 		}
 	}
-	t.parked, t.reason = true, why
-	b.noteTrial(p.item.Member, t)
-	b.move(p, b.s.clock().Add(b.o.ParkedWait))
+	t.parked, t.reason, t.status, t.due = true, why, 0, b.s.clock().Add(b.o.ParkedWait).UnixMilli()
+	b.notePark(p.item.Member, true)
+	b.putBack(p)
+}
+
+// putBack gives the lease back until the trial's due, which is stored with it.
+func (b *outbox) putBack(p *parcel) {
+	b.moveAll([]store.Command{b.s.trialCommand(&p.trial, p.member),
+		{Kind: store.QueueMove, Queue: store.Due, Member: p.item.Member, From: p.item.Score, Score: p.trial.due}})
 }
 
 // move gives the lease back: the leg is due again at a time.
@@ -292,7 +335,6 @@ func (b *outbox) remove(member string) {
 	ctx, cancel := context.WithTimeout(b.s.work, storeTimeout)
 	defer cancel()
 	_ = b.s.driver.Apply(ctx, []store.Command{{Kind: store.QueueRemove, Queue: store.Due, Member: member, Score: b.s.clock().UnixMilli()}})
-	b.forget(member)
 }
 
 // unit starts the record of what became of a leg.
@@ -307,5 +349,5 @@ func (b *outbox) fillEntry(e *audit.Entry, p *parcel, result audit.Result, state
 	*e = audit.Entry{Time: b.s.clock(), Kind: audit.KindDelivery, Request: audit.ID(p.claim.Request), Caller: audit.Name(p.claim.Caller),
 		Route: audit.Name(p.claim.Route), Plan: audit.ID(p.policy.plan.Hash), Purpose: audit.Name(p.claim.Purpose), Subject: audit.ID(p.claim.Subject),
 		Key: audit.ID(p.member.K), Attempt: p.member.A, Result: result, Rule: audit.Name(why), Legs: e.Legs[:0]}
-	e.Legs = append(e.Legs, audit.Leg{Name: audit.Name(p.leg.Name), To: audit.Name(p.leg.To), State: state, Status: status, Tries: b.trialOf(p.item.Member).tries + 1})
+	e.Legs = append(e.Legs, audit.Leg{Name: audit.Name(p.leg.Name), To: audit.Name(p.leg.To), State: state, Status: status, Tries: p.trial.tries})
 }

@@ -27,14 +27,12 @@ const (
 // where the leg is to wait in the store. What is reserved is handed over, or
 // cancelled.
 func (b *outbox) reserve(dest string) *parcel {
-	b.mu.Lock()
-	l := b.lanes[dest]
-	b.mu.Unlock()
-	if l == nil {
+	l := b.laneOf(dest)
+	if l == nil || l.breaker.isOpen.Load() {
 		return nil
 	}
 	l.mu.Lock()
-	room := !l.closed && l.reserved < handedPerWorker*b.o.Workers
+	room := !l.closed && l.reserved < handedPerWorker*cap(l.slots)
 	if room {
 		l.reserved++
 	}
@@ -217,6 +215,9 @@ func (b *outbox) recordDelivered(w *recordWriter, batch []*parcel) {
 		}
 		u.Commands = append(u.Commands, delivered,
 			store.Command{Kind: store.QueueRemove, Queue: store.Due, Member: p.item.Member, Score: now})
+		if p.trial.stored {
+			u.Commands = append(u.Commands, store.Command{Kind: store.Delete, Key: store.TrialKey(p.member.K, p.member.A, p.member.N)})
+		}
 		if p.leg.Large {
 			u.Commands = append(u.Commands, store.Command{Kind: store.Delete, Key: store.RequestBodyKey(p.member.K, p.member.A, p.member.N, p.claim.Request)})
 		}
@@ -230,7 +231,9 @@ func (b *outbox) recordDelivered(w *recordWriter, batch []*parcel) {
 			b.logger.Error("a delivery is not on record; the leg is sent again, with the same key", "request", p.claim.Request, "destination", p.leg.To, "error", err)
 			continue
 		}
-		b.forget(p.item.Member)
+		if p.trial.parked {
+			b.notePark(p.item.Member, false)
+		}
 	}
 	if err != nil || !u.Stored {
 		w.unit = nil // the committer's now

@@ -219,7 +219,8 @@ func (b *bed) start() {
 	o := Options{Plan: plan, Engine: engine, Ring: b.ring, Tokens: vault.New(b.ring, TokenScope), Driver: b.driver,
 		Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", DataDir: b.dir, Version: "test",
 		Limits: Limits{UpstreamTimeout: 2 * time.Second, DrainTimeout: patience},
-		Outbox: OutboxOptions{Poll: 20 * time.Millisecond, FirstDelay: 10 * time.Millisecond, LongestWait: 50 * time.Millisecond, ParkedWait: 50 * time.Millisecond},
+		Outbox: OutboxOptions{Poll: 20 * time.Millisecond, FirstDelay: 10 * time.Millisecond, LongestWait: 50 * time.Millisecond, ParkedWait: 50 * time.Millisecond,
+			FirstProbe: 10 * time.Millisecond, LongestProbe: 50 * time.Millisecond},
 		Logger: slog.New(slog.NewTextHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	if b.tune != nil {
 		b.tune(&o)

@@ -14,11 +14,12 @@ import (
 // slot is free again when the answer is there, while the delivery is yet to be
 // recorded.
 type lane struct {
-	b     *outbox
-	dest  string
-	alarm chan struct{} // something became due in the store
-	slots chan struct{} // one for each leg that is being sent
-	tasks sync.WaitGroup
+	b       *outbox
+	dest    string
+	breaker *breaker
+	alarm   chan struct{} // something became due in the store
+	slots   chan struct{} // one for each leg that is being sent
+	tasks   sync.WaitGroup
 
 	mu        sync.Mutex
 	closed    bool
@@ -30,7 +31,7 @@ type lane struct {
 }
 
 func newLane(b *outbox, dest string) *lane {
-	return &lane{b: b, dest: dest, alarm: make(chan struct{}, 1), slots: make(chan struct{}, b.o.Workers)}
+	return &lane{b: b, dest: dest, breaker: newBreaker(b.o), alarm: make(chan struct{}, 1), slots: make(chan struct{}, b.workersFor(dest))}
 }
 
 // ring says that something may be due in the store.
@@ -56,14 +57,22 @@ func (l *lane) serve(ctx context.Context) {
 		}
 		for ctx.Err() == nil && l.fetch(ctx) {
 		}
-		idle.Reset(l.b.o.Poll/2 + rand.N(l.b.o.Poll))
+		rest := l.b.o.Poll/2 + rand.N(l.b.o.Poll)
+		if held := l.breaker.rest(time.Now()); held > 0 {
+			rest = held
+		}
+		idle.Reset(rest)
 	}
 }
 
 // fetch leases what is due and sends it. Only what can be sent at once is
 // leased: a leg that waits here for a slot is one that no other proxy may
-// send. Whoever gives a slot back rings the alarm.
+// send. Whoever gives a slot back rings the alarm. While the store is away, or
+// the breaker is open, nothing is asked for.
 func (l *lane) fetch(ctx context.Context) (more bool) {
+	if l.b.resting() {
+		return false
+	}
 	free := 0
 	for free < cap(l.slots) && l.take() {
 		free++
@@ -71,8 +80,20 @@ func (l *lane) fetch(ctx context.Context) (more bool) {
 	if free == 0 {
 		return false
 	}
-	leased := l.b.lease(ctx, l.dest, free)
+	admitted := l.breaker.admit(time.Now())
+	most := free
+	switch admitted {
+	case admitsNothing:
+		most = 0
+	case admitsProbe:
+		most = 1
+	}
+	leased := l.b.lease(ctx, l.dest, most)
+	if admitted == admitsProbe && len(leased) == 0 {
+		l.breaker.abandon()
+	}
 	for _, p := range leased {
+		p.probe = admitted == admitsProbe
 		l.tasks.Add(1)
 		go func() {
 			defer l.tasks.Done()
@@ -193,9 +214,47 @@ func (l *lane) done(p *parcel) {
 func (l *lane) shut() {
 	l.mu.Lock()
 	l.closed = true
+	l.mu.Unlock()
+	l.clear()
+	l.tasks.Wait()
+}
+
+// clear gives back what was handed over and waits for a slot.
+func (l *lane) clear() {
+	l.mu.Lock()
 	left := append([]*parcel(nil), l.handed[l.next:]...)
-	l.handed, l.next = nil, 0
+	clear(l.handed)
+	l.handed, l.next = l.handed[:0], 0
 	l.mu.Unlock()
 	l.b.giveBack(l, left...)
-	l.tasks.Wait()
+}
+
+// trouble tells the breaker that a try has shown the destination not to work,
+// for a reason, and that it asked to be left alone for so long (0: it did not).
+// It reports whether the destination was held back already: then the try was
+// none of the leg's own.
+func (l *lane) trouble(p *parcel, why string, retry time.Duration) (held bool) {
+	held, opened := l.breaker.failed(p.probe, why, retry, time.Now())
+	if opened {
+		_, next, streak, _, _ := l.breaker.look()
+		l.b.logger.Error("a destination does not take legs: they are held back", "destination", l.dest, "failures", streak, "reason", why, "probe_in", time.Until(next).Round(time.Millisecond))
+		l.clear()
+	}
+	return held
+}
+
+// showsNothing ends a leg's part as a probe, if it is one, that has not come so
+// far as to show anything.
+func (l *lane) showsNothing(p *parcel) {
+	if p.probe {
+		l.breaker.abandon()
+	}
+}
+
+// works tells the breaker that the destination has dealt with a leg.
+func (l *lane) works() {
+	if l.breaker.works() {
+		l.b.logger.Warn("a destination takes legs again", "destination", l.dest)
+		l.ring()
+	}
 }

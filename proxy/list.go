@@ -15,11 +15,10 @@ import (
 // does not disturb one. It is safe for concurrent use.
 type Outbox struct {
 	s   *Server
-	own *outbox // what the process itself knows of tries; nil: nothing
+	own *outbox // whose process this is; nil: none's
 }
 
-// NewOutbox lists what waits in a store that no proxy has open, or beside one:
-// without what that one knows of its tries.
+// NewOutbox lists what waits in a store, of which this process runs no proxy.
 func NewOutbox(d store.Driver, ring *keys.Ring) *Outbox {
 	return &Outbox{s: &Server{driver: d, ring: ring, logger: slog.New(slog.DiscardHandler), clock: time.Now}}
 }
@@ -82,28 +81,18 @@ func (l *Outbox) leg(ctx context.Context, q store.Queue, item store.Item) (*cont
 	if err != nil {
 		return nil, nil
 	}
-	reads := []store.Command{{Kind: store.Get, Key: store.ClaimKey(m.K, m.A)}, {Kind: store.Get, Key: store.DeliveryKey(m.K, m.A, m.N)}}
+	reads := []store.Command{{Kind: store.Get, Key: store.ClaimKey(m.K, m.A)}, {Kind: store.Get, Key: store.DeliveryKey(m.K, m.A, m.N)},
+		{Kind: store.Get, Key: store.TrialKey(m.K, m.A, m.N)}}
 	if err := l.s.driver.Apply(ctx, reads); err != nil {
 		return nil, err
 	}
 	if reads[1].Found {
 		return nil, nil
 	}
-	leg := &control.Leg{State: control.Due, Destination: m.Dest, Key: m.K, Attempt: m.A, Index: m.N}
-	if item.Score < store.Waiting {
+	t := l.s.openTrial(reads[2].Prior, m)
+	leg := &control.Leg{State: l.stateOf(q, item, &t), Destination: m.Dest, Key: m.K, Attempt: m.A, Index: m.N, Tries: t.tries, Reason: t.reason}
+	if q == store.Due && item.Score < store.Waiting {
 		leg.Due = time.UnixMilli(item.Score).UTC()
-	}
-	if q == store.Dead {
-		leg.State, leg.Due = control.Dead, time.Time{}
-	} else if l.own != nil {
-		t := l.own.trialOf(item.Member)
-		leg.Tries, leg.Reason = t.tries, t.reason
-		switch {
-		case t.parked:
-			leg.State = control.Parked
-		case l.own.sending(item.Member):
-			leg.State = control.Sending
-		}
 	}
 	c, err := l.s.openClaim(reads[0].Prior, m.K, m.A)
 	if err != nil {
@@ -117,6 +106,23 @@ func (l *Outbox) leg(ctx context.Context, q store.Queue, item store.Item) (*cont
 		}
 	}
 	return leg, nil
+}
+
+// stateOf says where a leg stands by its place in a queue. A score in the
+// future that its trial does not know is the end of a lease: somebody is
+// sending it, here or elsewhere, or was when he died.
+func (l *Outbox) stateOf(q store.Queue, item store.Item, t *trial) control.LegState {
+	switch {
+	case q == store.Dead:
+		return control.Dead
+	case l.own != nil && l.own.sending(item.Member):
+		return control.Sending
+	case item.Score < store.Waiting && item.Score != t.due && item.Score > l.s.clock().UnixMilli():
+		return control.Sending
+	case t.parked:
+		return control.Parked
+	}
+	return control.Due
 }
 
 // held lists the legs whose sale has no outcome yet.

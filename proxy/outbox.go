@@ -1,25 +1,32 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
+	"chaperone/proxy/admin/control"
 	"chaperone/store"
 )
 
 // OutboxOptions bound the delivery of queued legs. Zero values mean the
 // defaults in parentheses.
 type OutboxOptions struct {
-	Workers     int           // deliveries at once per destination (16)
-	Poll        time.Duration // how often the store is asked without a reason (1s)
-	FirstDelay  time.Duration // the backoff's first bound (500ms)
-	LongestWait time.Duration // and its last (5m)
-	Tries       int           // tries of one process before a leg is given up (100)
-	MaxAge      time.Duration // since its release, likewise (72h)
-	ParkedWait  time.Duration // until a parked leg is looked at again (1m)
+	Workers      int           // deliveries at once per destination, within its max_connections (16)
+	Poll         time.Duration // how often the store is asked without a reason (1s)
+	FirstDelay   time.Duration // the backoff's first bound (500ms)
+	LongestWait  time.Duration // and its last, and that of a Retry-After (5m)
+	Tries        int           // tries before a leg is given up (100)
+	RefusedTries int           // likewise, of those that its destination refuses by a 4xx (5)
+	MaxAge       time.Duration // since its release, likewise (72h)
+	ParkedWait   time.Duration // until a parked leg is looked at again (1m)
+	BreakAfter   int           // failures in a row after which a destination is held back (5)
+	FirstProbe   time.Duration // then, until the first leg is sent to see (1s)
+	LongestProbe time.Duration // and at last, between such legs (1m)
 }
 
 func (o OutboxOptions) withDefaults() OutboxOptions {
@@ -35,17 +42,21 @@ func (o OutboxOptions) withDefaults() OutboxOptions {
 	}
 	number(&o.Workers, 16)
 	number(&o.Tries, 100)
+	number(&o.RefusedTries, 5)
+	number(&o.BreakAfter, 5)
 	span(&o.Poll, time.Second)
 	span(&o.FirstDelay, 500*time.Millisecond)
 	span(&o.LongestWait, 5*time.Minute)
 	span(&o.MaxAge, 72*time.Hour)
 	span(&o.ParkedWait, time.Minute)
+	span(&o.FirstProbe, time.Second)
+	span(&o.LongestProbe, time.Minute)
 	return o
 }
 
 // outbox delivers queued legs: at least once, in order within a group, each
-// destination on its own, so that a slow one holds up no other. What it knows
-// besides the registers (tries, reasons) is a help to people and may be lost.
+// destination on its own, so that a slow one holds up no other. What counts is
+// in the registers; what it knows besides may be lost.
 type outbox struct {
 	s      *Server
 	o      OutboxOptions
@@ -53,7 +64,7 @@ type outbox struct {
 
 	mu      sync.Mutex
 	lanes   map[string]*lane             // by destination
-	tries   map[string]trial             // by member
+	away    map[string]time.Time         // parked legs, by member, until when that is believed
 	ended   map[attempt]map[int]struct{} // the legs that are delivered
 	busy    map[string]bool              // by member
 	parcels sync.Pool                    // of *parcel, those that are handed over
@@ -67,15 +78,8 @@ type attempt struct {
 	number int
 }
 
-// trial is what is known of a leg that was tried without success.
-type trial struct {
-	tries  int
-	parked bool
-	reason string
-}
-
 func newOutbox(s *Server, o OutboxOptions) *outbox {
-	return &outbox{s: s, o: o.withDefaults(), logger: s.logger, lanes: map[string]*lane{}, tries: map[string]trial{}, ended: map[attempt]map[int]struct{}{}, busy: map[string]bool{}, done: make(chan struct{})}
+	return &outbox{s: s, o: o.withDefaults(), logger: s.logger, lanes: map[string]*lane{}, away: map[string]time.Time{}, ended: map[attempt]map[int]struct{}{}, busy: map[string]bool{}, done: make(chan struct{})}
 }
 
 // run delivers until ctx ends, then waits for what is being sent.
@@ -148,11 +152,16 @@ func (b *outbox) wake() {
 
 // wakeLane tells the lane of one destination to look now.
 func (b *outbox) wakeLane(dest string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if l := b.lanes[dest]; l != nil {
+	if l := b.laneOf(dest); l != nil {
 		l.ring()
 	}
+}
+
+// laneOf gives the lane of a destination, nil where there is none yet.
+func (b *outbox) laneOf(dest string) *lane {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lanes[dest]
 }
 
 // lease takes a few due legs, so that no other worker or proxy does while they
@@ -176,7 +185,8 @@ func (b *outbox) lease(ctx context.Context, dest string, most int) []*parcel {
 			store.Command{Kind: store.QueueMove, Queue: store.Due, Member: item.Member, From: item.Score, Score: until},
 			store.Command{Kind: store.Get, Key: store.ClaimKey(m.K, m.A)},
 			store.Command{Kind: store.Get, Key: store.OutcomeKey(m.K, m.A)},
-			store.Command{Kind: store.Get, Key: store.DeliveryKey(m.K, m.A, m.N)})
+			store.Command{Kind: store.Get, Key: store.DeliveryKey(m.K, m.A, m.N)},
+			store.Command{Kind: store.Get, Key: store.TrialKey(m.K, m.A, m.N)})
 	}
 	if err := b.s.driver.Apply(ctx, commands); err != nil {
 		return nil
@@ -185,7 +195,7 @@ func (b *outbox) lease(ctx context.Context, dest string, most int) []*parcel {
 	for ; len(commands) >= perParcel; commands = commands[perParcel:] {
 		if c := commands[:perParcel]; c[0].Won {
 			m, _ := store.ParseMember(c[0].Member)
-			taken = append(taken, &parcel{item: store.Item{Member: c[0].Member, Score: until}, member: m, read: c[1:]})
+			taken = append(taken, &parcel{item: store.Item{Member: c[0].Member, Score: until}, member: m, read: c[1:4], trial: b.s.openTrial(c[4].Prior, m)})
 		}
 	}
 	return taken
@@ -193,7 +203,23 @@ func (b *outbox) lease(ctx context.Context, dest string, most int) []*parcel {
 
 // perParcel is the number of commands that lease one leg and read its
 // registers.
-const perParcel = 4
+const perParcel = 5
+
+// workersFor is how many legs are sent to a destination at once. More than it
+// has connections would wait for each other, under a lease.
+func (b *outbox) workersFor(dest string) int {
+	n := b.o.Workers
+	for _, u := range b.s.policy.Load().upstreams {
+		if u.dest.Name == dest && u.dest.MaxConns > 0 {
+			n = min(n, u.dest.MaxConns)
+		}
+	}
+	return n
+}
+
+// resting reports whether the store is away: what it has cannot be leased, and
+// nobody is to ask for it again and again.
+func (b *outbox) resting() bool { return !b.s.committer.Healthy() }
 
 // leaseFor is longer than any try can take.
 func (b *outbox) leaseFor(dest string) time.Duration {
@@ -218,26 +244,6 @@ func (b *outbox) delay(tries int) time.Duration {
 		bound = min(bound, b.o.FirstDelay<<shift)
 	}
 	return rand.N(bound) + time.Millisecond
-}
-
-func (b *outbox) noteTrial(member string, t trial) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.tries) < 1<<16 || b.tries[member] != (trial{}) {
-		b.tries[member] = t
-	}
-}
-
-func (b *outbox) trialOf(member string) trial {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.tries[member]
-}
-
-func (b *outbox) forget(member string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.tries, member)
 }
 
 // allEnded notes that a leg is final, and reports whether all legs of its
@@ -282,15 +288,52 @@ func (b *outbox) setBusy(member string, busy bool) {
 	}
 }
 
-// parked counts the legs of a destination that the policy does not allow now.
+// notePark notes that a leg is parked, or is not any more.
+func (b *outbox) notePark(member string, parked bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case !parked:
+		delete(b.away, member)
+	case len(b.away) < maxParked:
+		b.away[member] = time.Now().Add(2*b.o.ParkedWait + time.Minute)
+	}
+}
+
+// maxParked bounds the parked legs that are counted.
+const maxParked = 1 << 16
+
+// parked counts the legs of a destination that this process has found not to
+// be allowed, and that nobody has taken since.
 func (b *outbox) parked(dest string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := 0
-	for member, t := range b.tries {
-		if m, err := store.ParseMember(member); t.parked && err == nil && m.Dest == dest {
+	n, now := 0, time.Now()
+	for member, until := range b.away {
+		if now.After(until) {
+			delete(b.away, member) // another process's by now
+			continue
+		}
+		if m, err := store.ParseMember(member); err == nil && m.Dest == dest {
 			n++
 		}
 	}
 	return n
+}
+
+// breakers lists the destinations that are held back.
+func (b *outbox) breakers() (open []control.Breaker) {
+	b.mu.Lock()
+	lanes := make([]*lane, 0, len(b.lanes))
+	for _, l := range b.lanes {
+		lanes = append(lanes, l)
+	}
+	b.mu.Unlock()
+	for _, l := range lanes {
+		if since, next, streak, why, ok := l.breaker.look(); ok {
+			open = append(open, control.Breaker{Destination: l.dest, Since: since.UTC(), Probe: next.UTC(), Failures: streak, Reason: why})
+		}
+	}
+	slices.SortFunc(open, func(x, y control.Breaker) int { return cmp.Compare(x.Destination, y.Destination) })
+	return open
 }

@@ -101,6 +101,9 @@ func (s *Server) state(ctx context.Context) admin.State {
 	st.SetKeyring(s.ring.Status(ctx), s.ring.List())
 	now := s.clock()
 	st.Queues = s.queues(ctx, now)
+	for _, held := range s.outbox.breakers() {
+		st.Held = append(st.Held, held.Destination)
+	}
 	st.Doubts, st.OldestDoubt = s.countDoubts(ctx, now)
 	return st
 }

@@ -40,6 +40,7 @@ type State struct {
 	VaultTokenExpires time.Time // zero: it does not
 
 	Queues      []QueueState // one for each destination with queued legs
+	Held        []string     // destinations whose legs are held back, since they fail as a whole
 	Doubts      int          // sales in doubt
 	OldestDoubt time.Duration
 }
@@ -118,6 +119,7 @@ var (
 	descOldest         = desc("queue_oldest_age_seconds", "Age of the leg that waits longest.", "destination")
 	descDead           = desc("dead_letters", "Legs that were given up and wait for an operator.", "destination")
 	descParked         = desc("parked_legs", "Legs that the policy does not allow now.", "destination")
+	descBreaker        = desc("destination_breaker_open", "Whether a destination fails as a whole, so that its legs are held back but for probes.", "destination")
 	descDoubts         = desc("doubts", "Sales whose primary may or may not have charged.")
 	descOldestDoubt    = desc("doubt_oldest_age_seconds", "Age of the oldest sale in doubt.")
 )
@@ -128,7 +130,7 @@ func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 		descReady, descDraining, descStoreUp, descStoreInfo, descStoreSafe, descReplicas, descPending, descJournal, descLate,
 		descLogSeq, descCheckpointSeq, descCheckpointTime, descKeyring, descVaultUp, descVaultSealed,
 		descVaultDenied, descVaultLost, descVaultRefreshed, descVaultToken, descKeyRevision, descKeyGeneration, descKeyAge,
-		descDepth, descOldest, descDead, descParked, descDoubts, descOldestDoubt,
+		descDepth, descOldest, descDead, descParked, descBreaker, descDoubts, descOldestDoubt,
 	} {
 		ch <- d
 	}
@@ -160,6 +162,13 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	s.collectKeys(gauge)
 	gauge(descDoubts, float64(s.Doubts))
 	gauge(descOldestDoubt, s.OldestDoubt.Seconds())
+	held := make(map[string]bool, len(s.Held))
+	for _, name := range s.Held {
+		held[name] = true
+	}
+	for name := range destinations {
+		gauge(descBreaker, truth(held[name]), name)
+	}
 	for name, q := range queues(s.Queues, destinations) {
 		gauge(descDepth, float64(q.Depth), name)
 		gauge(descOldest, q.Oldest.Seconds(), name)
