@@ -104,6 +104,9 @@ type Command struct {
 
 	// placed says that the value went ahead on a connection of its own.
 	placed placement
+	// mute says of a SetOnce that its sender was told that it lost, so that
+	// nobody need hear of it again.
+	mute bool
 }
 
 // placement is how far the value of a large SetOnce or Set has come.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -27,6 +28,9 @@ type Unit struct {
 	// their associated data: should they be stored in another one, Rechain is
 	// called. Empty means that it is not.
 	Chain string
+	// Spool says that the unit may be kept on local disk in place of the store,
+	// while that is away (CommitterOptions.SpoolLimit).
+	Spool bool
 
 	// Seq is the sequence number that the first entry was given; valid when
 	// the unit was stored.
@@ -34,6 +38,13 @@ type Unit struct {
 	// Stored tells, after CommitLater, that the store itself has acknowledged
 	// the unit: the commands hold their results.
 	Stored bool
+	// Spooled tells, after Commit, that the unit is on local disk, and is
+	// stored when the store is back. The results in Commands, which is then
+	// another slice than before, are what this process knew, and the byte
+	// slices belong to the committer for good; the unit may be used again.
+	Spooled bool
+	// At is when a unit that is Spooled was judged, just before it was on disk.
+	At time.Time
 
 	state unitState
 }
@@ -57,6 +68,19 @@ type CommitterOptions struct {
 	Journal string
 	// JournalLimit bounds the journal's bytes; 0 means 1 GiB.
 	JournalLimit int64
+	// SpoolLimit bounds the journal's bytes beyond which Commit spools no more:
+	// what is above it, an eighth of JournalLimit at least, is for CommitLater.
+	// What is spooled is in memory as well. 0 means that nothing is spooled, and
+	// nothing remembered for it.
+	SpoolLimit int64
+	// MirrorBytes bounds what is remembered of stored registers, so that
+	// repeats are known while the store is away; 0 means 32 MiB.
+	MirrorBytes int
+	// Late, if set, is called for each SetOnce of a unit that nobody waited for
+	// (CommitLater, or spooled) that had lost when it reached the store: Prior
+	// is what was there first. The unit that it gives, if any, is stored next.
+	// It must not call the committer, nor keep what the command refers to.
+	Late func(c *Command) *Unit
 	// Deadline bounds how long Commit waits; 0 means 2 s.
 	Deadline time.Duration
 	// MaxPending bounds the units that wait; beyond it Commit fails at once.
@@ -89,6 +113,11 @@ type Stats struct {
 
 	JournalUnits int   // units kept on local disk, not yet stored
 	JournalBytes int64 // size of the journal
+	JournalLimit int64 // beyond which nothing new is spooled; 0: nothing is
+
+	Spooled  uint64 // commits that were taken on local disk
+	Spooling bool   // the store is away, and units are spooled
+	Draining bool   // the store is back, and what is on local disk goes first
 }
 
 // Committer is the one writer of a process's chain: it gathers the units of
@@ -121,6 +150,12 @@ type Committer struct {
 	head    uint64
 	hash    [32]byte
 	stats   Stats
+
+	// While units may be spooled; see committer_spool.go.
+	spoolLimit int64
+	mirror     *mirror
+	overlay    overlay // nil: nothing is spooled
+	disk       int     // units in the queue or in flight that are on local disk
 }
 
 const (
@@ -168,6 +203,11 @@ func NewCommitter(ctx context.Context, d Driver, o CommitterOptions) (*Committer
 			return nil, err
 		}
 		c.journal, c.queue = j, left
+		if o.SpoolLimit > 0 {
+			c.spoolLimit = min(o.SpoolLimit, int64(spoolShare*float64(o.JournalLimit)))
+			c.overlay, c.mirror = make(overlay), newMirror(cmp.Or(o.MirrorBytes, defaultMirrorBytes), mirrorAge)
+		}
+		c.leftover(left)
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.wg.Go(c.run)
@@ -176,28 +216,33 @@ func NewCommitter(ctx context.Context, d Driver, o CommitterOptions) (*Committer
 }
 
 // Commit stores a unit. When it returns nil every command was acknowledged,
-// and the results are in the unit. When ctx or the deadline ends first, or the
-// store is known to be away, the error is ErrUnavailable: if MayPersist(err),
-// the unit may be stored yet, and what it claimed must be voided by
-// CommitLater. Commands that the store refused for good give their Err; the
+// and the results are in the unit; or, if u.Spool allows it, the store is away
+// and the unit is on local disk (u.Spooled). When ctx or the deadline ends
+// first, or the store is known to be away, or there is no room on local disk,
+// the error is ErrUnavailable: if MayPersist(err), the unit may be stored yet,
+// and what it claimed must be voided by CommitLater. Commands that the store refused for good give their Err; the
 // rest of the unit is stored. ErrClosed and ErrChainBroken say that the
 // committer takes nothing any more; MayPersist tells of this unit.
 func (c *Committer) Commit(ctx context.Context, u *Unit) error {
 	if err := u.prepare(); err != nil {
 		return err
 	}
-	if err := c.place(ctx, u); err != nil {
+	// A body that cannot go ahead goes with the rest, on local disk too.
+	if err := c.place(ctx, u); err != nil && !(c.maySpool(u) && errors.Is(err, ErrUnavailable)) {
 		return c.refused(err)
 	}
-	if err := c.enqueue(u, false); err != nil {
-		return c.refused(err)
+	err := c.enqueue(u, false)
+	if err == nil {
+		select {
+		case err = <-u.state.done:
+		case <-ctx.Done():
+			err = c.leave(u, ctx.Err())
+		}
 	}
-	select {
-	case err := <-u.state.done:
-		return c.refused(err)
-	case <-ctx.Done():
-		return c.refused(c.leave(u, ctx.Err()))
+	if err == errOnDisk {
+		err = c.onDisk(u)
 	}
+	return c.refused(err)
 }
 
 // CommitLater stores a unit that must not be lost, whatever the state of the
@@ -260,7 +305,8 @@ func (c *Committer) Chain() string {
 }
 
 // Healthy tells whether the store acknowledged the last batch and none is
-// overdue. While it is false Commit fails at once.
+// overdue. While it is false Commit fails at once, unless the unit may be
+// spooled; see Takes.
 func (c *Committer) Healthy() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -274,13 +320,13 @@ func (c *Committer) LeaseAge() time.Duration {
 	if at == nil {
 		return math.MaxInt64
 	}
-	return leaseAge(*at, time.Now())
+	return Age(*at, time.Now())
 }
 
-// leaseAge takes the clock that says more. A machine that was suspended finds
-// its monotonic clock where it was; one whose wall clock was put back, the
-// other.
-func leaseAge(at, now time.Time) time.Duration {
+// Age tells how long ago something was, by the clock that says more. A machine
+// that was suspended finds its monotonic clock where it was; one whose wall
+// clock was put back, the other.
+func Age(at, now time.Time) time.Duration {
 	return max(now.Sub(at), now.Round(0).Sub(at.Round(0)))
 }
 
@@ -297,6 +343,9 @@ func (c *Committer) Stats() Stats {
 	if len(c.flight) > 0 || !c.failing.IsZero() {
 		s.InFlight = time.Since(c.since)
 	}
+	s.Spooling = c.overlay != nil && c.down
+	s.Draining = !c.down && c.disk > 0
+	s.JournalLimit = c.spoolLimit
 	c.mu.Unlock()
 	s.Lease = c.LeaseAge()
 	if c.journal != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -175,14 +176,21 @@ func (c *Committer) attemptFailed(err error) {
 
 // acknowledged moves the head, and tells the units' waiters.
 func (c *Committer) acknowledged(b *outgoing) {
-	for _, entry := range c.settle(b) {
-		c.journal.forget(entry)
+	if c.mirror != nil {
+		// Before the waiters use their memory again.
+		c.mirror.learn(b.Groups, time.Now())
+	}
+	stored, late := c.settle(b)
+	// What a late command gives is safe before the command is forgotten.
+	c.tellLate(late)
+	if len(stored) > 0 {
+		c.journal.forget(stored...)
 	}
 }
 
-// settle does acknowledged's part under the lock, and gives the journal's
-// entries that are stored now.
-func (c *Committer) settle(b *outgoing) (stored []uint64) {
+// settle does acknowledged's part under the lock. It gives the journal's
+// entries that are stored now, and copies of the commands that were too late.
+func (c *Committer) settle(b *outgoing) (stored []uint64, late []Command) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.down {
@@ -213,10 +221,16 @@ func (c *Committer) settle(b *outgoing) (stored []uint64) {
 		}
 		err := u.refusals()
 		if u.state.told {
-			c.unheard(u, err)
+			late = c.unheard(u, err, late)
 		}
 		if u.state.entry != 0 {
 			stored = append(stored, u.state.entry)
+			if c.disk--; c.disk == 0 {
+				c.log.Info("what was on local disk is stored")
+			}
+		}
+		if len(c.overlay) > 0 {
+			c.overlay.leave(u)
 		}
 		u.state.stored = true
 		u.finish(err)
@@ -225,7 +239,7 @@ func (c *Committer) settle(b *outgoing) (stored []uint64) {
 		c.queue = slices.Insert(c.queue, 0, again...)
 	}
 	c.flight = nil
-	return stored
+	return stored, late
 }
 
 // bodyGone tells whether a body that went ahead ended before its unit was
@@ -250,17 +264,56 @@ func (c *Committer) end(why error) {
 	c.failAll(&unavailable{cause: why, sent: true})
 }
 
-// unheard reports what went wrong with a unit that nobody waits for. The lock
-// is held.
-func (c *Committer) unheard(u *Unit, refused error) {
+// unheard reports what went wrong with a unit that nobody waits for, and adds
+// what Late is to be told. The lock is held.
+func (c *Committer) unheard(u *Unit, refused error, late []Command) []Command {
 	if refused != nil {
 		c.log.Error("store refused commands of a unit that nobody waits for", "cause", refused)
 	}
 	for i := range u.Commands {
-		if cmd := &u.Commands[i]; cmd.Kind == SetOnce && !cmd.Won && cmd.Err == nil {
+		cmd := &u.Commands[i]
+		if cmd.Kind != SetOnce || cmd.Won || cmd.Err != nil || cmd.mute {
+			continue
+		}
+		if u.state.later {
+			late = append(late, *cmd)
+		}
+		if strings.HasPrefix(cmd.Key, "{r.") {
 			c.stats.TooLate++
 			c.log.Error("register was written by somebody else first", "register", cmd.Key)
 		}
+	}
+	return late
+}
+
+// tellLate calls Late, and queues what it gives.
+func (c *Committer) tellLate(late []Command) {
+	if c.o.Late == nil {
+		return
+	}
+	for i := range late {
+		u := c.o.Late(&late[i])
+		if u == nil {
+			continue
+		}
+		if err := u.prepare(); err != nil {
+			c.log.Error("what was to be said of a late register is malformed", "cause", err)
+			continue
+		}
+		u.state.told, u.state.later = true, true
+		if c.journal != nil {
+			entry, err := c.journal.append(u)
+			if err != nil {
+				c.log.Error("what is to be said of a late register is not on local disk; it is stored next", "cause", err)
+			}
+			u.state.entry = entry
+		}
+		c.mu.Lock()
+		if u.state.entry != 0 {
+			c.disk++
+		}
+		c.pushLocked(u)
+		c.mu.Unlock()
 	}
 }
 

@@ -40,6 +40,9 @@ type unitState struct {
 	size   int
 	// stored says of a finished unit that the store acknowledged it.
 	stored bool
+	// spooled is what its waiter has to wait for when it is taken to local
+	// disk.
+	spooled spooled
 }
 
 // prepare readies a unit for its way, and finds what is wrong with it.
@@ -64,7 +67,7 @@ func (u *Unit) prepare() error {
 		done = make(chan error, 1)
 	}
 	u.state = unitState{done: done, size: size}
-	u.Stored = false
+	u.Stored, u.Spooled, u.At = false, false, time.Time{}
 	return nil
 }
 
@@ -128,6 +131,7 @@ var (
 	errDown    = errors.New("it did not acknowledge lately")
 	errCrowded = errors.New("too many units wait")
 	errLate    = errors.New("not acknowledged in time")
+	errBehind  = errors.New("much on local disk is to be stored first")
 )
 
 func (c *Committer) takingLocked() error {
@@ -138,22 +142,37 @@ func (c *Committer) takingLocked() error {
 		return c.broken
 	case c.down:
 		return &unavailable{cause: errDown}
-	case len(c.queue) >= c.o.MaxPending:
+	case len(c.queue)-c.disk >= c.o.MaxPending:
 		return &unavailable{cause: errCrowded}
 	}
 	return nil
 }
 
 // enqueue hands a unit to the writing goroutine.
+// errOnDisk says that it was handed over to be spooled, and onDisk is to be
+// waited for.
 func (c *Committer) enqueue(u *Unit, later bool) error {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.spoolingLocked() && !c.closed && c.broken == nil {
+		switch {
+		case u.Spool:
+			v, err := c.spoolLocked(u)
+			if err != nil {
+				return err
+			}
+			c.pushLocked(v)
+			c.poke()
+			return errOnDisk
+		case later:
+			return &unavailable{cause: errBehind}
+		}
+	}
 	if err := c.takingLocked(); err != nil {
-		c.mu.Unlock()
 		return err
 	}
 	u.state.later = later
 	c.pushLocked(u)
-	c.mu.Unlock()
 	c.poke()
 	return nil
 }
@@ -208,27 +227,50 @@ func (c *Committer) keep(u *Unit, why error) error {
 	if c.journal == nil {
 		return why
 	}
-	entry, err := c.journal.append(u)
+	entry, r, err := c.keepLocked(u)
+	if err == nil && r != nil {
+		err = c.journal.wait(entry, r)
+	}
+	if err == nil {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil {
-		// It may be on its way nonetheless, and stays there.
-		return &unavailable{cause: errors.Join(err, why), sent: u.state.phase != idle}
+	if u.state.stored {
+		return nil
 	}
-	switch u.state.phase {
-	case finished:
-		if u.state.stored {
-			c.journal.forget(entry)
-		}
-	case idle:
-		u.state.later, u.state.told = true, true
+	if u.state.entry != 0 {
+		u.state.entry = 0
+		c.disk--
+	}
+	// It may be on its way nonetheless, and stays there.
+	return &unavailable{cause: errors.Join(err, why), sent: u.state.phase == queued || u.state.phase == sent}
+}
+
+// keepLocked hands a unit to the journal, and to the writing goroutine if that
+// does not have it. It takes the lock. Without a round there is nothing to wait
+// for.
+func (c *Committer) keepLocked(u *Unit) (entry uint64, r *round, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if u.state.stored {
+		return 0, nil, nil
+	}
+	entry, r, err = c.journal.enqueue(u, c.o.JournalLimit)
+	if err == nil {
 		u.state.entry = entry
+		c.disk++
+	}
+	// Without room on disk there may be some in memory.
+	if u.state.phase == idle && (err == nil || len(c.queue)-c.disk < c.o.MaxPending) && !c.closed && c.broken == nil {
+		u.state.later, u.state.told = true, true
+		if c.overlay != nil {
+			c.overlayLocked(u, time.Now())
+		}
 		c.pushLocked(u)
 		c.poke()
-	default:
-		u.state.entry = entry
 	}
-	return nil
+	return entry, r, err
 }
 
 // sweep ends the waiting of units whose time is up: one goroutine for all of
@@ -253,6 +295,9 @@ func (c *Committer) expire(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := now.Add(-c.o.Deadline)
+	if c.overdueLocked(before) {
+		c.setDown(errLate)
+	}
 	c.queue = slices.DeleteFunc(c.queue, func(u *Unit) bool {
 		if u.state.at.After(before) || u.state.told {
 			return false
@@ -268,16 +313,27 @@ func (c *Committer) expire(now time.Time) {
 			u.tell(&unavailable{cause: errLate, sent: true})
 		}
 	}
+}
+
+// overdueLocked tells whether the store is too slow to be there: the batch in
+// flight was sent before a time, or a unit has waited since then that need not.
+func (c *Committer) overdueLocked(before time.Time) bool {
 	if len(c.flight) > 0 && !c.since.After(before) {
-		c.setDown(errLate)
+		return true
 	}
+	waits := func(u *Unit) bool { return c.maySpool(u) && !u.state.told && !u.state.at.After(before) }
+	return slices.ContainsFunc(c.flight, waits) || slices.ContainsFunc(c.queue, waits)
 }
 
 // setDown marks the store as away. The lock is held.
 func (c *Committer) setDown(cause error) {
 	if !c.down {
 		c.down = true
+		if c.failing.IsZero() {
+			c.failing = time.Now()
+		}
 		c.log.Warn("store is away", "cause", cause)
+		c.divertLocked()
 	}
 }
 

@@ -128,14 +128,27 @@ func (j *journal) putAside(rest []byte) error {
 
 // append puts a unit on disk. An error says that it is not there.
 func (j *journal) append(u *Unit) (id uint64, err error) {
+	id, r, err := j.enqueue(u, j.limit)
+	if err == nil {
+		err = j.wait(id, r)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return id, nil
+}
+
+// enqueue gives a unit its place in the next round, unless the file would
+// become larger than limit. It is on disk when wait says so.
+func (j *journal) enqueue(u *Unit, limit int64) (id uint64, r *round, err error) {
 	frame := encodeUnit(u)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {
-		return 0, ErrClosed
+		return 0, nil, ErrClosed
 	}
-	if j.size+int64(len(j.buf)+len(frame)) > j.limit {
-		return 0, ErrJournalFull
+	if j.size+int64(len(j.buf)+len(frame)) > min(limit, j.limit) {
+		return 0, nil, ErrJournalFull
 	}
 	j.last++
 	id = j.last
@@ -143,7 +156,14 @@ func (j *journal) append(u *Unit) (id uint64, err error) {
 	// Counted from now on, or forgetting the last other one would empty the
 	// file just after this one was written.
 	j.open[id] = struct{}{}
-	r := j.round
+	return id, j.round, nil
+}
+
+// wait returns when a unit's round is on disk; it writes the round if nobody
+// else does.
+func (j *journal) wait(id uint64, r *round) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	for !r.over {
 		if j.busy {
 			j.idle.Wait()
@@ -153,9 +173,8 @@ func (j *journal) append(u *Unit) (id uint64, err error) {
 	}
 	if r.err != nil {
 		delete(j.open, id)
-		return 0, r.err
 	}
-	return id, nil
+	return r.err
 }
 
 // write writes the next round. The lock is held, but not while writing: then
@@ -174,40 +193,71 @@ func (j *journal) write() {
 		err = errors.Join(fmt.Errorf("store: journal: %w", err), j.f.Truncate(at))
 	}
 	j.mu.Lock()
+	r.over, r.err = true, err
 	if err == nil {
 		j.size += int64(len(data))
+	} else if len(j.buf) > 0 {
+		// What was gathered meanwhile may build on what is lost.
+		j.round.over, j.round.err = true, err
+		j.round, j.buf = new(round), nil
 	}
-	r.over, r.err = true, err
 	j.busy = false
+	j.emptyIfDone()
 	j.idle.Broadcast()
 }
 
-// forget marks a unit as stored. That is not fsync'd: a unit that is stored
+// forget marks units as stored. That is not fsync'd: a unit that is stored
 // twice does no harm. When none is left the file is emptied.
-func (j *journal) forget(id uint64) {
+func (j *journal) forget(ids ...uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for j.busy {
 		j.idle.Wait()
 	}
-	if _, ok := j.open[id]; !ok || j.closed {
+	if j.closed {
 		return
 	}
-	delete(j.open, id)
-	var err error
-	if len(j.open) == 0 && len(j.buf) == 0 {
-		if err = j.f.Truncate(0); err == nil {
-			j.size = 0
-		}
-	} else {
-		mark := appendFrame(nil, frameForget, id, nil)
-		if _, err = j.f.WriteAt(mark, j.size); err == nil {
-			j.size += int64(len(mark))
+	var marks []byte
+	for _, id := range ids {
+		if _, ok := j.open[id]; ok {
+			delete(j.open, id)
+			marks = appendFrame(marks, frameForget, id, nil)
 		}
 	}
-	if err != nil {
-		j.log.Error("journal cannot be marked; its units are stored again at the next start", "cause", err)
+	switch {
+	case len(marks) == 0 || j.emptyIfDone():
+	case len(j.buf) > 0:
+		// Among the units that wait for their round may be those that the
+		// marks are about: a mark comes after its unit.
+		j.buf = append(j.buf, marks...)
+	default:
+		if _, err := j.f.WriteAt(marks, j.size); err != nil {
+			j.log.Error("journal cannot be marked; its units are stored again at the next start", "cause", err)
+			return
+		}
+		j.size += int64(len(marks))
 	}
+}
+
+// emptyIfDone empties the file when no unit is left in it. The lock is held,
+// and no round is being written.
+func (j *journal) emptyIfDone() bool {
+	if len(j.open) > 0 || len(j.buf) > 0 || j.size == 0 {
+		return false
+	}
+	if err := j.f.Truncate(0); err != nil {
+		j.log.Error("journal cannot be emptied; its units are stored again at the next start", "cause", err)
+		return true
+	}
+	j.size = 0
+	return true
+}
+
+// room tells whether there is room for another unit below a limit.
+func (j *journal) room(limit int64) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return !j.closed && j.size+int64(len(j.buf)) < min(limit, j.limit)
 }
 
 func (j *journal) stats() (units int, size int64) {

@@ -18,6 +18,9 @@ const (
 	frameUnit   = 'u'
 	frameForget = 'f'
 	frameHead   = 4 + 4 + 1 + 8
+
+	// muteBit marks the kind of a command whose sender was told that it lost.
+	muteBit = 0x80
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -89,7 +92,11 @@ func encodeUnit(u *Unit) []byte {
 	b = binary.AppendUvarint(b, uint64(len(u.Commands)))
 	for i := range u.Commands {
 		c := &u.Commands[i]
-		b = append(b, byte(c.Kind), byte(c.Queue))
+		kind := byte(c.Kind)
+		if c.mute {
+			kind |= muteBit
+		}
+		b = append(b, kind, byte(c.Queue))
 		b = appendText(b, c.Key)
 		b = appendText(b, c.Member)
 		b = appendText(b, c.Value)
@@ -127,7 +134,8 @@ func decodeUnit(b []byte) (*Unit, error) {
 		u.Entries = append(u.Entries, r.text())
 	}
 	for range r.count() {
-		c := Command{Kind: Kind(r.byte()), Queue: Queue(r.byte())}
+		kind := r.byte()
+		c := Command{Kind: Kind(kind &^ muteBit), mute: kind&muteBit != 0, Queue: Queue(r.byte())}
 		c.Key, c.Member, c.Value = string(r.text()), string(r.text()), r.text()
 		c.TTL = time.Duration(r.number()) * time.Millisecond
 		c.Score, c.From = int64(r.number()), int64(r.number())

@@ -16,7 +16,7 @@ func TestLeaseAge(t *testing.T) {
 		"the wall clock alone went on":   {now.Round(0), now.Round(0).Add(time.Hour), time.Hour},
 		"the wall clock alone went back": {now.Round(0), now.Round(0).Add(-time.Hour), -time.Hour},
 	} {
-		if got := leaseAge(c.at, c.now); got != c.want {
+		if got := Age(c.at, c.now); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
