@@ -21,7 +21,15 @@ FIPS140     ?= certified
 # as well.
 COUNTED     ?= ./rules/... ./vault ./vault/ff1 ./vault/keys ./vault/letters ./audit ./proxy/admin ./proxy/framing
 
-.PHONY: help run build test lint bench fips clean test-tools vault-server
+# How long make chaos goes on, what it makes and breaks, and where it writes its
+# table. SEED=0 takes the time; a run prints its own.
+SALES  ?= 20000
+FAULTS ?= 220
+CHAOS  ?= 9m
+SEED   ?= 0
+REPORT ?=
+
+.PHONY: help run build test lint bench chaos fips clean test-tools vault-server
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -44,6 +52,10 @@ lint: $(TOOLS)/staticcheck ## Check format, vet and staticcheck
 
 bench: test-tools ## Measure the proxy beside raw forwarding
 	$(GO) run ./bench
+
+chaos: test-tools ## Break everything at random under load, then reconcile the books
+	$(GO) test -count=1 -v -timeout 30m -run '^TestChaos$$' ./cmd/chaperone/e2e/chaos \
+		-chaos.sales $(SALES) -chaos.faults $(FAULTS) -chaos.time $(CHAOS) -chaos.seed $(SEED) -chaos.report "$(if $(REPORT),$(abspath $(REPORT)))"
 
 fips: vault-server ## Build bin/chaperone-fips, test vault/ on the FIPS module
 	CGO_ENABLED=0 GOFIPS140=$(FIPS140) $(GO) build -trimpath -ldflags='-s -w' -o bin/chaperone-fips ./cmd/chaperone

@@ -1,0 +1,73 @@
+package chaos
+
+import (
+	"encoding/json"
+	"sync"
+)
+
+// books is what the harness knows of all sales. It is safe for concurrent use.
+type books struct {
+	mu       sync.Mutex
+	sales    []*sale
+	byMark   map[string]*sale // by card number and by what the items are called
+	charges  map[*sale]int    // times that a processor charged it
+	stranger *sale            // takes the blame for what is of no sale
+}
+
+func newBooks() *books {
+	return &books{byMark: map[string]*sale{}, charges: map[*sale]int{}, stranger: &sale{n: -1, route: &route{}, id: "no sale"}}
+}
+
+// open enters a sale before its POS sends it.
+func (b *books) open(s *sale) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sales = append(b.sales, s)
+	for _, name := range append([]string{s.treatment, s.cream}, s.pans...) {
+		b.byMark[name] = s
+	}
+}
+
+// find finds the sale of which a receiver got a body.
+func (b *books) find(r *receiver, body []byte) (*sale, document) {
+	var doc document
+	if err := json.Unmarshal(body, &doc); err != nil {
+		b.stranger.blame("%s got what is no JSON: %v", r.name, err)
+		return b.stranger, doc
+	}
+	name := doc.Payment.Card.Number
+	if !r.charges() {
+		if len(doc.Items) != 1 {
+			b.stranger.blame("%s got %d items", r.name, len(doc.Items))
+			return b.stranger, doc
+		}
+		name = doc.Items[0].Name
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s := b.byMark[name]; s != nil {
+		return s, doc
+	}
+	b.stranger.blame("%s got a body of no sale that was made", r.name)
+	return b.stranger, doc
+}
+
+func (b *books) charge(s *sale) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.charges[s]++
+}
+
+// charged says how often a sale was charged.
+func (b *books) charged(s *sale) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.charges[s]
+}
+
+// all returns the sales that were opened so far.
+func (b *books) all() []*sale {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]*sale(nil), b.sales...)
+}

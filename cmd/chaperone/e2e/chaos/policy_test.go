@@ -1,0 +1,97 @@
+package chaos
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// frontDesk is the key of the one caller.
+const frontDesk = "chp_kdjfhgpqowieurytlaksjdhfgmznxbcvqpwoeirutyal"
+
+// routes are the ways of making a sale.
+func routes() []*route {
+	return []*route{
+		{name: "checkout", path: "/v1/checkout", processor: "processor", keyed: true},
+		{name: "till", path: "/v1/till", processor: "till"},
+	}
+}
+
+// policy writes rules.yaml. links are the addresses of the receivers.
+func policy(links map[string]string, rs []*route) string {
+	sum := sha256.Sum256([]byte(frontDesk))
+	names := make([]string, len(rs))
+	for i, r := range rs {
+		names[i] = r.name
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `labels:
+  pan: {paths: [payment.card.number], detect: [pan], token: pan}
+  sad: {paths: [payment.card.cvv]}
+  phi: {paths: [patient, items.#.lot]}
+basket:
+  items: items
+  currency: currency
+  units: minor
+  line: {quantity: qty, unit_price: unit_price}
+  totals: {subtotal: totals.subtotal, tax: totals.tax, tip: totals.tip, discount: totals.discount, total: totals.total}
+  tax: {taxable: [retail]}
+  tip: {to: [clinical]}
+  classes:
+    clinical: {label: phi, any: [{category: [injectable]}]}
+    retail: {any: [{category: [skincare]}]}
+  otherwise: clinical
+destinations:
+  processor:
+    url: http://%s
+    agreement: {kind: DPA, reference: PP-1, expires: 2099-03-31}
+    sees: {pan: plain, sad: plain}
+    idempotent: true
+  till:
+    url: http://%s
+    agreement: {kind: DPA, reference: PP-2, expires: 2099-03-31}
+    sees: {pan: plain, sad: plain}
+  record:
+    url: http://%s
+    agreement: {kind: BAA, reference: EHR-7, expires: 2099-12-31}
+    sees: {phi: plain, pan: token}
+  ledger:
+    url: http://%s
+    sees: {pan: mask}
+callers:
+  front-desk:
+    key_sha256: %s
+    routes: [%s]
+    sees: {pan: token}
+    limits: {mints_per_day: 900000000, reveals_per_day: 900000000}
+routes:
+`, links["processor"], links["till"], links["record"], links["ledger"], hex.EncodeToString(sum[:]), strings.Join(names, ", "))
+	for _, r := range rs {
+		fmt.Fprintf(&b, `  - name: %s
+    match: {method: POST, path: %s}
+    idempotency: {key: transaction_id}
+    subject: patient.id
+    unlink: [transaction_id]
+    items: optional
+    legs:
+      - to: %s
+        primary: true
+        path: /v1/payments
+        items: none
+        keep: [transaction_id, currency, totals.total, payment]
+        success: {status: [2xx], where: {status: [approved]}}
+      - to: record
+        items: clinical
+        totals: recompute
+        keep: [transaction_id, currency, patient, items, totals, note, payment.card.number]
+      - to: ledger
+        items: retail
+        totals: recompute
+        keep: [transaction_id, currency, items, totals, note, payment.card.number]
+    answer:
+      set: {card_token: {token: payment.card.number}}
+`, r.name, r.path, r.processor)
+	}
+	return b.String()
+}
