@@ -54,6 +54,7 @@ var homes = map[string][]string{
 	"github.com/redis/go-redis/v9":                {"store"},
 	"go.etcd.io/bbolt":                            {"store"},
 	"github.com/hashicorp/vault":                  {"vault/keys"},
+	"github.com/klauspost/compress":               {"audit"},
 	"github.com/tink-crypto":                      {"vault"},
 	"github.com/goccy/go-yaml":                    {"rules", "cmd"},
 	"github.com/prometheus/client_golang":         {"proxy/admin"},

@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strconv"
 	"time"
 )
 
@@ -31,33 +28,22 @@ var ErrCheckpoint = errors.New("not a checkpoint of this log")
 
 var base64url = base64.RawURLEncoding.Strict()
 
-// signed returns what the signature is over. Chain ids hold no line feed.
-func (c *Checkpoint) signed() []byte {
-	b := append([]byte("chaperone checkpoint 1\n"), c.Chain...)
-	b = append(b, '\n')
-	b = strconv.AppendUint(b, c.Seq, 10)
-	b = append(b, '\n')
-	b = base64url.AppendEncode(b, c.Hash[:])
-	b = append(b, '\n')
-	b = appendTime(b, c.Time)
-	return append(b, '\n')
+func (c *Checkpoint) statement() *statement {
+	return newStatement("checkpoint 1").text(c.Chain).number(c.Seq).hash(&c.Hash).time(c.Time)
 }
 
 // Sign signs the checkpoint.
 func (c *Checkpoint) Sign(s Signer) {
 	c.Time = c.Time.UTC().Truncate(time.Millisecond)
 	c.Key = KeyID(s.Public())
-	c.Signature = s.Sign(c.signed())
+	c.Signature = s.Sign(c.statement().b)
 }
 
 // Check returns nil if the checkpoint was signed with key, else an error that
 // wraps ErrCheckpoint.
 func (c *Checkpoint) Check(key ed25519.PublicKey) error {
-	if c.Key != KeyID(key) {
-		return fmt.Errorf("%w: signed with another key", ErrCheckpoint)
-	}
-	if !ed25519.Verify(key, c.signed(), c.Signature) {
-		return fmt.Errorf("%w: the signature is wrong", ErrCheckpoint)
+	if err := c.statement().check(key, c.Key, c.Signature); err != nil {
+		return fmt.Errorf("%w: %w", ErrCheckpoint, err)
 	}
 	return nil
 }
@@ -75,42 +61,31 @@ type checkpointJSON struct {
 
 // Text returns the checkpoint as compact JSON on one line, without line feed.
 func (c *Checkpoint) Text() []byte {
-	b := []byte(`{"v":1,"chain":`)
-	b = appendString(b, c.Chain)
-	b = append(b, `,"seq":`...)
-	b = strconv.AppendUint(b, c.Seq, 10)
-	b = append(b, `,"hash":"`...)
-	b = base64url.AppendEncode(b, c.Hash[:])
-	b = append(b, `","time":"`...)
-	b = appendTime(b, c.Time)
-	b = append(b, `","key":`...)
-	b = appendString(b, c.Key)
-	b = append(b, `,"sig":"`...)
-	b = base64url.AppendEncode(b, c.Signature)
-	return append(b, `"}`...)
+	w := newSignedObject()
+	w.string("chain", c.Chain)
+	w.unsigned("seq", c.Seq)
+	w.bytes("hash", c.Hash[:])
+	w.time("time", c.Time)
+	w.string("key", c.Key)
+	w.bytes("sig", c.Signature)
+	return w.end()
 }
 
 // ParseCheckpoint reads what Text writes, and nothing else. It does not check
 // the signature.
 func ParseCheckpoint(text []byte) (Checkpoint, error) {
 	var j checkpointJSON
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&j); err != nil {
-		return Checkpoint{}, fmt.Errorf("%w: %s", ErrCheckpoint, position(err, d.InputOffset()))
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Checkpoint{}, fmt.Errorf("%w: text after its end", ErrCheckpoint)
+	if err := parseSigned(text, &j); err != nil {
+		return Checkpoint{}, fmt.Errorf("%w: %w", ErrCheckpoint, err)
 	}
 	if j.Version != 1 {
 		return Checkpoint{}, fmt.Errorf("%w: version %d", ErrCheckpoint, j.Version)
 	}
 	c := Checkpoint{Chain: j.Chain, Seq: j.Seq, Time: j.Time.UTC(), Key: j.Key}
-	hash, err := base64url.DecodeString(j.Hash)
-	if err != nil || len(hash) != len(c.Hash) {
+	var err error
+	if c.Hash, err = parseHash(j.Hash); err != nil {
 		return Checkpoint{}, fmt.Errorf("%w: its hash is malformed", ErrCheckpoint)
 	}
-	copy(c.Hash[:], hash)
 	if c.Signature, err = base64url.DecodeString(j.Signature); err != nil {
 		return Checkpoint{}, fmt.Errorf("%w: its signature is malformed", ErrCheckpoint)
 	}

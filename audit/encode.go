@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"math"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -47,6 +48,7 @@ func (e *Entry) Append(dst []byte) []byte {
 	w.legs(e.Legs)
 	w.decisions(e.Decisions)
 	w.tokens(e.Tokens)
+	w.stretches(e.Chains)
 	return append(w.b, '}')
 }
 
@@ -146,6 +148,28 @@ func (w *object) tokens(tokens []Token) {
 		w.name("format", t.Format)
 		w.id("key", t.Key)
 		w.close(i == len(tokens)-1)
+	}
+}
+
+func (w *object) stretches(chains []Stretch) {
+	for i := range chains {
+		c := &chains[i]
+		w.open("chains", i)
+		w.id("chain", c.Chain)
+		w.number("from", int64(min(c.From, math.MaxInt64)))
+		w.number("to", int64(min(c.To, math.MaxInt64)))
+		w.digest("hash", &c.Hash)
+		w.digest("file", &c.File)
+		w.close(i == len(chains)-1)
+	}
+}
+
+func (w *object) digest(name string, d *Digest) {
+	if *d != (Digest{}) {
+		w.member(name)
+		w.b = append(w.b, '"')
+		w.b = base64url.AppendEncode(w.b, d[:])
+		w.b = append(w.b, '"')
 	}
 }
 

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -63,6 +64,35 @@ type Entry struct {
 
 	Decisions []Decision `json:"decisions,omitempty"` // nil, never empty, where there are none
 	Tokens    []Token    `json:"tokens,omitempty"`    // nil, never empty, where there are none
+
+	Chains []Stretch `json:"chains,omitempty"` // cut: the stretch that was archived; witness: heads of others. nil, never empty
+}
+
+// Stretch speaks of a part of a chain: in an entry of KindCut of the entries
+// that a segment holds, in one of KindWitness of a signed head.
+type Stretch struct {
+	Chain ID     `json:"chain"`
+	From  uint64 `json:"from"` // cut: the first entry; 0: none
+	To    uint64 `json:"to"`   // cut: the last entry; witness: the head
+	Hash  Digest `json:"hash"` // of the chain at To
+	File  Digest `json:"file"` // cut: SHA-256 of the segment's file; zero: none
+}
+
+// Digest is a SHA-256 in an entry: 43 characters of base64url without padding.
+// The zero Digest is none. It is never made from bytes of a message.
+type Digest Hash
+
+// MarshalText returns the digest's text.
+func (d Digest) MarshalText() ([]byte, error) { return base64url.AppendEncode(nil, d[:]), nil }
+
+// UnmarshalText reads the text of a digest.
+func (d *Digest) UnmarshalText(text []byte) error {
+	b, err := base64url.AppendDecode(nil, text)
+	if err != nil || len(b) != len(d) {
+		return errors.New("audit: malformed digest")
+	}
+	copy(d[:], b)
+	return nil
 }
 
 // Token names a token that was made, revealed or revoked: never the token, and

@@ -64,6 +64,14 @@ func samples() map[string]Entry {
 			Version: 1, Time: instant(6), Kind: KindAdmin, Action: ActionKeysRotate, Chain: "node-abcd", Caller: "local:1000", Result: ResultOK,
 			Target: "pan generation 2", Why: "yearly rotation",
 		},
+		"cut": {
+			Version: 1, Time: instant(7), Kind: KindCut, Action: ActionLogArchive, Chain: "node-abcd", Caller: "local:1000", Result: ResultOK,
+			Chains: []Stretch{{Chain: "node-efgh", From: 1, To: 4000, Hash: Digest(First("hash")), File: Digest(First("file"))}},
+		},
+		"witness": {
+			Version: 1, Time: instant(8), Kind: KindWitness, Chain: "node-abcd",
+			Chains: []Stretch{{Chain: "node-efgh", To: 17, Hash: Digest(First("a"))}, {Chain: "cli-ijkl", To: 1, Hash: Digest(First("b"))}},
+		},
 		"escapes": {Version: 1, Time: instant(5), Kind: KindAdmin, Chain: "node-abcd", Pattern: "a\"b\\c\n\x7f\u2028é.#.<&>", Rule: "labels.größe"},
 	}
 }
@@ -143,6 +151,12 @@ func randomEntry(r *rand.Rand) Entry {
 	for range r.IntN(4) {
 		e.Legs = append(e.Legs, Leg{Name: text(), To: text(), State: LegState(r.IntN(len(legStateNames.of))), Status: r.IntN(600), Tries: r.IntN(9)})
 	}
+	for range r.IntN(3) {
+		e.Chains = append(e.Chains, Stretch{Chain: ID(letters(20)), From: uint64(r.Int64N(1 << 50)), To: uint64(r.IntN(9)), Hash: Digest(First(letters(9)))})
+		if r.IntN(2) == 0 {
+			e.Chains[0].File = Digest(First(letters(9)))
+		}
+	}
 	for range r.IntN(4) {
 		e.Tokens = append(e.Tokens, Token{Scope: text(), Label: text(), Format: text(), Key: ID(letters(32))})
 		e.Decisions = append(e.Decisions, Decision{Rule: text(), Pattern: text(), Label: text(), Class: text(), Form: text(), To: text(), Count: r.IntN(9)})
@@ -188,12 +202,13 @@ func TestEntryHoldsNoCard(t *testing.T) {
 				Legs:      []Leg{{Name: n, To: n}},
 				Decisions: []Decision{{Rule: n, Pattern: n, Label: n, Class: n, Form: n, To: n}},
 				Tokens:    []Token{{Scope: n, Label: n, Format: n, Key: ID(card)}},
+				Chains:    []Stretch{{Chain: ID(card)}},
 			}
 			text := e.Append(nil)
 			if bytes.Contains(text, []byte("1111")) {
 				t.Errorf("a card number is in %s", text)
 			}
-			if got, want := bytes.Count(text, []byte(`"!"`)), 26; got != want {
+			if got, want := bytes.Count(text, []byte(`"!"`)), 27; got != want {
 				t.Errorf("%d texts redacted, want %d: %s", got, want, text)
 			}
 			if _, err := Parse(text); err != nil {

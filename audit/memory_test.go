@@ -18,11 +18,12 @@ type memory struct {
 	chains      []string
 	records     map[string][]Record
 	checkpoints map[string][]byte
+	cuts        map[string][]byte
 	err         error // that every read gives
 }
 
 func newMemory() *memory {
-	return &memory{records: map[string][]Record{}, checkpoints: map[string][]byte{}}
+	return &memory{records: map[string][]Record{}, checkpoints: map[string][]byte{}, cuts: map[string][]byte{}}
 }
 
 func (m *memory) Chains(context.Context) ([]string, error) {
@@ -57,6 +58,12 @@ func (m *memory) Checkpoint(_ context.Context, chain string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.checkpoints[chain], m.err
+}
+
+func (m *memory) Cut(_ context.Context, chain string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.cuts[chain], m.err
 }
 
 func (m *memory) register(_ context.Context, chain string, text []byte) error {

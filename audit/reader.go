@@ -18,7 +18,7 @@ func (r *Reader) Tail(ctx context.Context, o TailOptions, yield func(Line) error
 	return Tail(ctx, r.Source, r.Sealer, o, yield)
 }
 
-// Verify is the package's Verify.
-func (r *Reader) Verify(ctx context.Context) (Report, error) {
-	return Verify(ctx, r.Source, VerifyOptions{Sealer: r.Sealer, Key: r.Key, File: r.File})
+// Verify is the package's Verify, with the segments in some folders.
+func (r *Reader) Verify(ctx context.Context, archive ...string) (Report, error) {
+	return Verify(ctx, r.Source, VerifyOptions{Sealer: r.Sealer, Key: r.Key, File: r.File, Archive: archive})
 }

@@ -29,6 +29,18 @@ const (
 	Forged FindingKind = "forged_checkpoint"
 	// Missing: a checkpoint speaks of a chain that is not there at all.
 	Missing FindingKind = "missing_chain"
+	// SegmentMissing: entries that were archived are in no segment of the folder.
+	SegmentMissing FindingKind = "missing_segment"
+	// SegmentForged: a file that is named as a segment was not signed as one.
+	SegmentForged FindingKind = "forged_segment"
+	// SegmentDamaged: a segment's content is not what was signed, or is cut off.
+	SegmentDamaged FindingKind = "damaged_segment"
+	// SegmentMisnamed: a file holds another segment than its name says.
+	SegmentMisnamed FindingKind = "misnamed_segment"
+	// SegmentOverlap: two segments hold the same entries.
+	SegmentOverlap FindingKind = "overlapping_segment"
+	// CutForged: what says up to where a chain was archived is not signed.
+	CutForged FindingKind = "forged_cut"
 )
 
 // Finding is one place at which a log is damaged. It holds no text of an
@@ -50,8 +62,12 @@ type ChainReport struct {
 	From    time.Time `json:"from"` // time of the first and of the last readable entry; zero: none
 	To      time.Time `json:"to"`
 	Carried uint64    `json:"carried"` // entries that another process made and could not store
-	Signed  uint64    `json:"signed"`  // up to here a checkpoint vouches for the entries; 0: none does
-	Found   uint64    `json:"found"`   // findings, those beyond the limit included
+	Signed  uint64    `json:"signed"`  // up to here a checkpoint, or a cut, vouches for the entries; 0: none does
+	// Archived is up to where entries were moved into segments that were not
+	// read: a signed cut vouches that they are there. 0: none.
+	Archived uint64 `json:"archived,omitempty"`
+	Segments int    `json:"segments,omitempty"` // that were read
+	Found    uint64 `json:"found"`              // findings, those beyond the limit included
 }
 
 // Report is what Verify found.

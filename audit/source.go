@@ -44,4 +44,6 @@ type Source interface {
 	Last(ctx context.Context, chain string) (uint64, error)
 	// Checkpoint returns the register {chain}:cp, nil where there is none.
 	Checkpoint(ctx context.Context, chain string) ([]byte, error)
+	// Cut returns the register {chain}:cut, nil where there is none.
+	Cut(ctx context.Context, chain string) ([]byte, error)
 }

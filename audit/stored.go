@@ -48,7 +48,15 @@ func (s stored) Last(ctx context.Context, chain string) (uint64, error) {
 }
 
 func (s stored) Checkpoint(ctx context.Context, chain string) ([]byte, error) {
-	c := store.Command{Kind: store.Get, Key: store.CheckpointKey(chain)}
+	return s.register(ctx, store.CheckpointKey(chain))
+}
+
+func (s stored) Cut(ctx context.Context, chain string) ([]byte, error) {
+	return s.register(ctx, store.CutKey(chain))
+}
+
+func (s stored) register(ctx context.Context, key string) ([]byte, error) {
+	c := store.Command{Kind: store.Get, Key: key}
 	if err := do(ctx, s.driver, &c); err != nil {
 		return nil, err
 	}

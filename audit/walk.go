@@ -28,6 +28,13 @@ type walk struct {
 	misfits    []misfit
 	seen       seen
 	forked     bool
+
+	heard   *hearsay // learns what the entries say of chains; nil: nobody asks
+	cut     Cut      // up to where the chain was archived, as far as is known; To is 0 where it was not
+	folder  bool     // segments are read: what was archived before has to be there
+	listed  uint64   // cut.To when their folder was listed; later ones are not in it
+	fresh   func(ctx context.Context) (Cut, error)
+	failure error // of fresh
 }
 
 // misfit is a record whose hash does not fit.
@@ -54,13 +61,18 @@ func newWalk(chain string, o VerifyOptions, points []Checkpoint) *walk {
 	return w
 }
 
-func (w *walk) read(ctx context.Context, src Source) error {
+// read goes along the records of the store from the next one on, to upTo at
+// most; 0 means the last that is there now.
+func (w *walk) read(ctx context.Context, src Source, upTo uint64) error {
 	// What the writer appends meanwhile is not waited for.
 	last, err := src.Last(ctx, w.chain)
 	if err != nil {
 		return fmt.Errorf("audit: end of chain %s: %w", w.chain, err)
 	}
-	for from := uint64(1); from <= last; {
+	if upTo > 0 {
+		last = min(last, upTo)
+	}
+	for from := w.next; from <= last; {
 		records, err := src.Records(ctx, w.chain, from, w.o.Batch)
 		if err != nil {
 			return fmt.Errorf("audit: chain %s from entry %d: %w", w.chain, from, err)
@@ -69,17 +81,26 @@ func (w *walk) read(ctx context.Context, src Source) error {
 			break
 		}
 		for i := range records {
-			w.record(&records[i])
+			if records[i].Seq > last {
+				from = last + 1 // the rest of the page is newer
+				break
+			}
+			w.record(ctx, &records[i])
 			from = max(from, records[i].Seq+1)
 		}
 	}
-	w.end()
+	return w.failure
+}
+
+// finish ends the walk.
+func (w *walk) finish(ctx context.Context) error {
+	w.end(ctx)
 	w.findings = slices.DeleteFunc(w.findings, func(f Finding) bool { return f.Kind == "" })
-	return nil
+	return w.failure
 }
 
 // record takes the next record.
-func (w *walk) record(r *Record) {
+func (w *walk) record(ctx context.Context, r *Record) {
 	w.report.Entries++
 	entry := Hash(sha256.Sum256(r.Entry))
 	if r.Seq < w.next {
@@ -87,7 +108,7 @@ func (w *walk) record(r *Record) {
 		return
 	}
 	if r.Seq > w.next {
-		w.gap(r.Seq)
+		w.gap(ctx, r.Seq)
 	}
 	if w.report.First == 0 {
 		w.report.First = r.Seq
@@ -136,6 +157,9 @@ func (w *walk) open(r *Record) FindingKind {
 	if string(e.Chain) != w.chain {
 		w.report.Carried++
 	}
+	if w.heard != nil && len(e.Chains) > 0 {
+		w.heard.take(&e, w.chain, r.Seq)
+	}
 	return ""
 }
 
@@ -148,15 +172,68 @@ func (w *walk) stray(r *Record, entry Hash) {
 	w.find(Finding{Kind: Disordered, Seq: r.Seq, To: w.report.Last})
 }
 
-// gap takes note of missing records before seq.
-func (w *walk) gap(seq uint64) {
-	f := Finding{Kind: Removed, Seq: w.next, To: seq - 1}
-	if w.next == 1 {
-		f.Note = "the beginning of the chain"
+// gap takes note of missing records before seq. Those up to the cut were
+// archived.
+func (w *walk) gap(ctx context.Context, seq uint64) {
+	w.archived(ctx, seq-1)
+	if w.next < seq {
+		f := Finding{Kind: Removed, Seq: w.next, To: seq - 1}
+		if w.next == 1 {
+			f.Note = "the beginning of the chain"
+		}
+		w.find(f)
+		w.pass(seq)
 	}
-	w.find(f)
-	w.candidates, w.suspect = w.candidates[:0], 0
-	// Checkpoints in the gap have nothing to be compared with.
+}
+
+// archived passes over the records up to last that a cut vouches for. One that
+// was made since the chain was first looked at counts, too.
+func (w *walk) archived(ctx context.Context, last uint64) {
+	if w.cut.To < last && w.fresh != nil {
+		cut, err := w.fresh(ctx)
+		if err != nil {
+			w.failure = err
+			return
+		}
+		if cut.To > w.cut.To {
+			w.vouch(cut)
+		}
+	}
+	to := min(w.cut.To, last)
+	if to < w.next {
+		return
+	}
+	if missing := min(to, w.listed); w.folder && missing >= w.next {
+		w.find(Finding{Kind: SegmentMissing, Seq: w.next, To: missing, Note: "a signed cut vouches for them"})
+	}
+	if !w.folder || to > w.listed {
+		w.report.Archived = to
+	}
+	w.pass(to + 1)
+	if to == w.cut.To {
+		w.candidates = append(w.candidates, w.cut.Hash)
+		w.report.Signed = to
+	}
+}
+
+// vouch takes a cut for a checkpoint of its last entry, which it is.
+func (w *walk) vouch(cut Cut) {
+	w.cut = cut
+	if cut.To >= w.next {
+		w.sign(cut.To, cut.Hash)
+	}
+}
+
+// sign adds what somebody has signed to the points.
+func (w *walk) sign(seq uint64, hash Hash) {
+	w.points = append(slices.Clip(w.points), Checkpoint{Chain: w.chain, Seq: seq, Hash: hash})
+	sortPoints(w.points)
+}
+
+// pass goes to seq over records that are not there. The checkpoints in between
+// have nothing to be compared with.
+func (w *walk) pass(seq uint64) {
+	w.candidates, w.suspect, w.next = w.candidates[:0], 0, seq
 	for len(w.points) > 0 && w.points[0].Seq < seq {
 		w.points = w.points[1:]
 	}
@@ -272,12 +349,15 @@ func (w *walk) compare(seq uint64) {
 }
 
 // end looks for what is missing after the last record.
-func (w *walk) end() {
+func (w *walk) end(ctx context.Context) {
+	if w.cut.To >= w.next {
+		w.archived(ctx, w.cut.To)
+	}
 	if len(w.points) == 0 {
 		return
 	}
 	last := w.points[len(w.points)-1].Seq
-	w.find(Finding{Kind: Truncated, Seq: w.report.Last + 1, To: last, Note: "a signed checkpoint vouches for them"})
+	w.find(Finding{Kind: Truncated, Seq: w.next, To: last, Note: "a signed checkpoint vouches for them"})
 }
 
 // find adds a finding and returns its index, -1 beyond the limit.

@@ -49,6 +49,11 @@ type Driver interface {
 	// LogTrim removes the records before sequence number before, but never the
 	// newest. Only what is archived may be trimmed.
 	LogTrim(ctx context.Context, chain string, before uint64) error
+	// LogRemove removes all records of a chain whose newest is last; where it
+	// is another one, nothing is removed and the error is a *GapError. A chain
+	// that has no records stays as it is. It is for chains that nobody writes
+	// any more and that are wholly archived.
+	LogRemove(ctx context.Context, chain string, last uint64) error
 
 	// DueBefore reads at most max legs of a destination whose time has come,
 	// oldest first in each lane. It takes no lease: QueueMove does.

@@ -113,6 +113,10 @@ func AliveKey(chain string) string { return "{" + chain + "}:alive" }
 // CheckpointKey names the register of a chain's newest checkpoint.
 func CheckpointKey(chain string) string { return "{" + chain + "}:cp" }
 
+// CutKey names the register that says up to where a chain was archived. It
+// stays when all else of the chain is gone.
+func CutKey(chain string) string { return "{" + chain + "}:cut" }
+
 // logKey names the stream of a chain.
 func logKey(chain string) string { return "{" + chain + "}:log" }
 

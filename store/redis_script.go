@@ -92,7 +92,7 @@ if code == 1 or code == 2 then
 end
 return {code, newest()}`)
 
-	scripts = []*redis.Script{moveScript, groupAddScript, groupRemoveScript, settleScript}
+	scripts = []*redis.Script{moveScript, groupAddScript, groupRemoveScript, settleScript, removeScript}
 )
 
 // waitingText is Waiting as Redis prints a score.

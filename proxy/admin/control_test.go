@@ -82,7 +82,7 @@ func (p *parts) Tail(ctx context.Context, o audit.TailOptions, yield func(audit.
 	return nil
 }
 
-func (p *parts) Verify(context.Context) (audit.Report, error) {
+func (p *parts) Verify(context.Context, ...string) (audit.Report, error) {
 	return audit.Report{
 		Chains:   []audit.ChainReport{{Chain: "a", Entries: 12, First: 1, Last: 12, Signed: 10, Found: 1}},
 		Findings: []audit.Finding{{Kind: audit.Edited, Chain: "a", Seq: 7}},

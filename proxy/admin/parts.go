@@ -14,8 +14,8 @@ import (
 type LogReader interface {
 	// Tail is audit.Tail over the proxy's log.
 	Tail(ctx context.Context, o audit.TailOptions, yield func(audit.Line) error) error
-	// Verify is audit.Verify over the proxy's log.
-	Verify(ctx context.Context) (audit.Report, error)
+	// Verify is audit.Verify over the proxy's log and the segments in folders.
+	Verify(ctx context.Context, archive ...string) (audit.Report, error)
 }
 
 // Outbox lists what waits. Implementations are safe for concurrent use, stop

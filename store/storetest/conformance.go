@@ -29,6 +29,7 @@ func Conformance(t *testing.T, open func(t *testing.T) store.Driver) {
 		{"log resent", testLogResent},
 		{"log gap and fork", testLogGap},
 		{"log trim", testLogTrim},
+		{"log remove", testLogRemove},
 		{"queue", testQueue},
 		{"queue pages", testQueuePages},
 		{"lease is taken once", testLease},
@@ -328,6 +329,30 @@ func testLogTrim(t *testing.T, d store.Driver) {
 	wantLog(t, d, "node-a", recs[2499:])
 	if err := d.LogTrim(ctx, "node-none", 5); err != nil {
 		t.Errorf("trim of no chain: %v", err)
+	}
+}
+
+func testLogRemove(t *testing.T, d store.Driver) {
+	ctx := Context(t)
+	recs := Records("node-a", "entry", [32]byte{}, 1, 5)
+	other := Records("node-b", "entry", [32]byte{}, 1, 2)
+	write(t, d, batchOf("node-a", [32]byte{}, recs[:4]))
+	write(t, d, batchOf("node-b", [32]byte{}, other))
+	var gap *store.GapError
+	if err := d.LogRemove(ctx, "node-a", 3); !errors.As(err, &gap) || gap.Last != 4 {
+		t.Errorf("remove up to an older record: %v", err)
+	}
+	wantLog(t, d, "node-a", recs[:4])
+	for range 2 { // it is safe to send again
+		if err := d.LogRemove(ctx, "node-a", 4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantLog(t, d, "node-a", nil)
+	wantLog(t, d, "node-b", other)
+	// Whoever wrote it after all is told that it is gone.
+	if err := d.Write(ctx, batchOf("node-a", recs[3].Hash, recs[4:])); !errors.As(err, &gap) {
+		t.Errorf("append to what was removed: %v", err)
 	}
 }
 

@@ -220,6 +220,14 @@ func (f *Faults) LogTrim(ctx context.Context, chain string, before uint64) error
 	return f.Driver.LogTrim(ctx, chain, before)
 }
 
+// LogRemove fails while the driver is down.
+func (f *Faults) LogRemove(ctx context.Context, chain string, last uint64) error {
+	if err := f.away(); err != nil {
+		return err
+	}
+	return f.Driver.LogRemove(ctx, chain, last)
+}
+
 // Destinations fails while the driver is down.
 func (f *Faults) Destinations(ctx context.Context) ([]string, error) {
 	if err := f.away(); err != nil {
