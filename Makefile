@@ -19,7 +19,7 @@ FIPS140     ?= certified
 # Rooms that promise not to allocate, or try every value of a small domain: the
 # race detector allocates for itself and is slow, so they are tested without it
 # as well.
-COUNTED     ?= ./rules/... ./vault ./vault/ff1 ./vault/keys ./vault/letters ./audit ./proxy/admin ./proxy/framing
+COUNTED     ?= ./rules/... ./vault ./vault/ff1 ./vault/keys ./vault/letters ./audit ./proxy/admin ./proxy/framing ./proxy/protocol
 
 # How long make chaos goes on, what it makes and breaks, and where it writes its
 # table. SEED=0 takes the time; a run prints its own.
