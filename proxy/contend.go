@@ -12,7 +12,7 @@ import (
 // that the key is free for x.attempt, which was advanced. Otherwise, without
 // an error, the first answer was given again.
 func (x *exchange) contend(sealed []byte) (again bool, e *reason.Error) {
-	for ; x.attempt <= maxAttempts; x.attempt++ {
+	for x.attempt <= maxAttempts {
 		c, err := x.s.openClaim(sealed, x.key, x.attempt)
 		if err != nil {
 			x.s.logger.Error("a claim cannot be read", "request", x.id, "key", x.key, "attempt", x.attempt, "error", err)
@@ -37,13 +37,18 @@ func (x *exchange) contend(sealed []byte) (again bool, e *reason.Error) {
 		case o == nil && !x.sameBody(c):
 			return false, refuse(reason.BodyDiffers, "the key belongs to another request")
 		case o == nil && (found[1].Found || !found[2].Found):
-			return false, refuse(reason.InDoubt, "the first attempt with this key is in doubt: it may have been charged")
+			look, e := x.sendAgain(c)
+			if look {
+				continue
+			}
+			return false, e
 		case o == nil:
 			return false, refuse(reason.InFlight, "the first attempt with this key is not answered yet")
 		case o.Result == audit.ResultVoid, o.Result == audit.ResultCancelled && !x.sameBody(c):
 			// The key is free: on to the next attempt, if that is not taken.
 			if found[3].Found {
 				sealed = found[3].Prior
+				x.attempt++
 				continue
 			}
 			x.attempt++

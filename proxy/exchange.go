@@ -45,6 +45,7 @@ type exchange struct {
 
 	tokens  resolver
 	claim   claim
+	again   *again    // nil: the attempt is the request's own
 	parcels []*parcel // of the legs that are being released
 	awaited []*parcel // of those among them that the answer waits for
 	unit    *store.Unit
@@ -138,6 +139,7 @@ func (s *Server) end(x *exchange) {
 	clear(x.resp.Body())
 	x.resp.Reset()
 	x.claim = claim{Legs: x.claim.Legs[:0]}
+	x.again = nil
 	resetUnit(x.unit)
 	x.entry = audit.Entry{Legs: x.entry.Legs[:0], Decisions: x.entry.Decisions[:0], Tokens: x.entry.Tokens[:0]}
 	x.ctx, x.p = nil, nil

@@ -52,6 +52,7 @@ type reply struct {
 	body   string
 	hang   <-chan struct{} // answer after this
 	drop   bool            // close the connection in place of an answer
+	raw    string          // or after these bytes
 }
 
 func newReceiver(t *testing.T, answer func(n int, r received) reply) *receiver {
@@ -78,9 +79,10 @@ func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
 	if a.hang != nil {
 		<-a.hang
 	}
-	if a.drop {
+	if a.drop || a.raw != "" {
 		c, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
+			_, _ = io.WriteString(c, a.raw)
 			_ = c.Close()
 		}
 		return

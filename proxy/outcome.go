@@ -29,7 +29,7 @@ func (x *exchange) settle(result audit.Result, status int, fault reason.Code) {
 	}
 	legs := x.legsHeader(result)
 	x.stamp(result, status, legs)
-	o := &outcome{Owner: x.id, By: "primary", At: x.s.clock().UnixMilli(), Result: result, Upstream: status}
+	o := &outcome{Owner: x.owner(), By: "primary", At: x.s.clock().UnixMilli(), Result: result, Upstream: status}
 	if x.hasKey {
 		o.Answer = x.keepAnswer(status, x.legsToKeep(result, legs), fault)
 	}
@@ -62,6 +62,10 @@ const jsonMedia = "application/json"
 // storeOutcome puts the outcome on record: its register, its entry, the legs
 // that it releases, and the tokens of the answer.
 func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
+	if x.again != nil {
+		x.storeAgain(o, code, status)
+		return
+	}
 	u := x.unit
 	resetUnit(u)
 	x.arena = x.arena[:0]
@@ -132,7 +136,7 @@ func (x *exchange) storeDoubt(code reason.Code, upstream, status int) {
 	u := x.unit
 	resetUnit(u)
 	x.arena = x.arena[:0]
-	n := note{Owner: x.id, At: x.s.clock().UnixMilli(), Result: audit.ResultUnknown, Reason: string(code), Status: upstream}
+	n := note{Owner: x.owner(), At: x.s.clock().UnixMilli(), Result: audit.ResultUnknown, Reason: string(code), Status: upstream}
 	name := store.UnknownKey(x.key, x.attempt)
 	x.scratch = n.append(x.scratch[:0])
 	u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: name, Value: x.seal(x.scratch, name)})
@@ -143,6 +147,9 @@ func (x *exchange) storeDoubt(code reason.Code, upstream, status int) {
 	x.p.metrics.Outcome(x.route, audit.ResultUnknown)
 	x.s.logger.Warn("a sale is in doubt", "request", x.id, "route", x.p.plan.Routes[x.route].Name, "code", string(code), "upstream_status", upstream)
 	x.commitFinal()
+	if x.again != nil {
+		x.again.turn.giveBack()
+	}
 }
 
 // commitFinal stores what must not be lost: with the store, or else on local

@@ -32,7 +32,7 @@ func (x *exchange) forward() {
 	}
 	began := time.Now()
 	may := func() bool {
-		if !x.s.leaseHolds() {
+		if !x.s.leaseHolds() || !x.mayAgain(u) {
 			return false
 		}
 		x.called = true
@@ -63,6 +63,9 @@ func (x *exchange) answered(u *upstream) {
 	x.legs[x.p.plan.Routes[x.route].Primary].status = status
 	readable, fault := x.readAnswer(u)
 	result := x.classify(status, readable)
+	if x.again != nil {
+		result = secondAnswer(result, status)
+	}
 	switch result {
 	case audit.ResultUnknown:
 		x.p.metrics.Leg(u.index, admin.LegBroken)
@@ -148,6 +151,10 @@ const leaseLimit = 7500 * time.Millisecond
 
 // void ends an attempt of which provably no byte was sent.
 func (x *exchange) void(cause error) {
+	if x.again != nil {
+		x.notSentAgain(cause)
+		return
+	}
 	code, detail := reason.UpstreamUnreachable, "the primary could not be reached; nothing was sent"
 	if errors.Is(cause, errNotOurs) {
 		code, detail = reason.StoreUnavailable, "this process lost touch with the store before it could send; nothing was sent"
@@ -167,7 +174,7 @@ func (x *exchange) doubt(code reason.Code, upstream int) {
 	x.code = code
 	status := code.Status()
 	x.storeDoubt(code, upstream, status)
-	writeProblem(x.ctx, refuse(code, "the primary may have acted on the request: it is in doubt, and is not sent again"), status, x.id)
+	writeProblem(x.ctx, refuse(code, "the primary may have acted on the request: it is in doubt"), status, x.id)
 	x.stamp(audit.ResultUnknown, upstream, x.legsHeader(audit.ResultUnknown))
 }
 

@@ -177,6 +177,7 @@ func (x *exchange) compose() {
 		}
 		c.Legs = append(c.Legs, held)
 	}
+	c.Primary, u.Commands = x.holdPrimary(u.Commands)
 	x.scratch = c.append(x.scratch[:0])
 	u.Commands[0].Value = x.seal(x.scratch, x.names.Claim)
 	x.scratch = rinse(x.scratch)

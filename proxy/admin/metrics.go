@@ -46,6 +46,7 @@ type Metrics struct {
 	inFlight   prometheus.Gauge
 	append     prometheus.Histogram
 	late       prometheus.Counter
+	again      *prometheus.CounterVec
 
 	mu sync.Mutex // Use
 }
@@ -87,6 +88,7 @@ func (m *Metrics) register() {
 	m.revealed = m.counter("tokens_revealed_total", "Tokens turned back into values, by label.", "label")
 	m.unknown = m.counter("tokens_unknown_total", "Tokens that could not be revealed: forged, mistyped, revoked or of another scope.", "label")
 	m.late = m.counter("late_outcomes_total", "Outcomes that lost to one written before them, which stands: look at the sales, by the alarms in the log.").WithLabelValues()
+	m.again = m.counter("sent_again_total", "Calls of primaries in doubt that were sent again, under the key of the first: by the caller's own repeat (retry), or by the proxy (replay).", "route", "by")
 	m.limited = m.counter("token_limit_reached_total", "Requests refused because their caller had made, revealed or tried to reveal as many tokens as it may. Worth an alert: somebody may be building a dictionary of cards.", "caller", "limit")
 
 	m.whole = m.histogram("request_duration_seconds", "From the head of a request to the end of its answer.", proxyAndUpstream(), "route")

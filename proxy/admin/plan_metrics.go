@@ -25,6 +25,7 @@ type PlanMetrics struct {
 	decisions     *counters // label, form
 	legs          *counters // destination, result
 	egressBlocked *counters // destination
+	again         *counters // route, who
 	minted        *counters // label
 	revealed      *counters // label
 	unknown       *counters // label
@@ -104,6 +105,7 @@ func newPlanMetrics(m *Metrics, p *rules.Plan) *PlanMetrics {
 	pm.decisions = newCounters(m.decisions, labels, forms)
 	pm.legs = newCounters(m.legs, destinations, legResults).fill()
 	pm.egressBlocked = newCounters(m.egressBlocked, destinations).fill()
+	pm.again = newCounters(m.again, routes, []string{"retry", "replay"}).fill()
 	pm.minted = newCounters(m.minted, labels)
 	pm.revealed = newCounters(m.revealed, labels)
 	pm.unknown = newCounters(m.unknown, labels).fill()
@@ -139,6 +141,16 @@ func (p *PlanMetrics) Outcome(route int, r audit.Result) {
 		}
 	}
 	p.outcomes.at(route, slot).Inc()
+}
+
+// SentAgain counts a call of a route's primary that was sent again because the
+// sale was in doubt: by the proxy itself, or else with the caller's repeat.
+func (p *PlanMetrics) SentAgain(route int, byProxy bool) {
+	who := 0
+	if byProxy {
+		who = 1
+	}
+	p.again.at(route, who).Inc()
 }
 
 // Decision counts n values of a label, by name, that went on in a form. An

@@ -1,0 +1,63 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"chaperone/store"
+)
+
+// turn is the right to send the primary of an attempt that is in doubt again.
+// One at a time has it, among all proxies on the store: it is a register that
+// is written once and ends by itself.
+type turn struct {
+	s     *Server
+	ref   store.Ref
+	taken time.Time // before the store was asked
+	life  time.Duration
+}
+
+// turnMargin is what a turn lives besides the destination's timeout: as long as
+// the sending may be put off, and the outcome be under way.
+const turnMargin = 10 * time.Second
+
+// takeTurn takes the turn for one call of at most timeout. It is nil where
+// somebody else has it. owner is the request, or the process, that wants it.
+func (s *Server) takeTurn(ctx context.Context, ref store.Ref, owner string, timeout time.Duration) (*turn, error) {
+	t := &turn{s: s, ref: ref, taken: time.Now(), life: (timeout + turnMargin).Round(time.Millisecond)}
+	key := store.AgainKey(ref.K, ref.A)
+	n := note{Owner: owner, At: s.clock().UnixMilli()}
+	take := []store.Command{{Kind: store.SetOnce, Key: key, Value: s.ring.Seal(nil, n.append(nil), []byte(key)), TTL: t.life}}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := s.driver.Apply(ctx, take); err != nil {
+		return nil, err
+	}
+	if !take[0].Won {
+		return nil, take[0].Err
+	}
+	return t, nil
+}
+
+// age tells how long ago the turn was taken, by the clock that says more: a
+// machine that was suspended finds one of them where it was.
+func (t *turn) age() time.Duration {
+	now := time.Now()
+	return max(now.Sub(t.taken), now.Round(0).Sub(t.taken.Round(0)))
+}
+
+// holds reports whether a call of at most timeout that begins now is over
+// before anybody else may take the turn.
+func (t *turn) holds(timeout time.Duration) bool { return t.age()+timeout < t.life }
+
+// giveBack ends the turn before its time, where the attempt is as much in doubt
+// as before. A turn that is nearly over is left to end by itself: it may be
+// somebody else's by the time the store is told.
+func (t *turn) giveBack() {
+	if t.age()+2*storeTimeout > t.life {
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.s.work, storeTimeout)
+	defer cancel()
+	_ = t.s.driver.Apply(ctx, []store.Command{{Kind: store.Delete, Key: store.AgainKey(t.ref.K, t.ref.A)}})
+}
