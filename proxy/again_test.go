@@ -52,11 +52,10 @@ func faultThen(n int, fault reply) func(int, received) reply {
 	}
 }
 
-// doubtFaults are the faults that leave a sale in doubt. Those that hang do so
-// until hang is closed.
-func doubtFaults(hang chan struct{}) map[string]reply {
+// doubtFaults are the faults that leave a sale in doubt.
+func doubtFaults() map[string]reply {
 	return map[string]reply{
-		"timeout":                {status: 200, body: approved, hang: hang},
+		"timeout":                {status: 200, body: approved, hang: forEver},
 		"reset before an answer": {drop: true},
 		"reset in the head":      {raw: "HTTP/1.1 200 OK\r\nContent-Ty"},
 		"reset in the body":      {raw: "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"status\":"},
@@ -72,11 +71,10 @@ func doubtFaults(hang chan struct{}) map[string]reply {
 // TestRetryEndsDoubt: whatever led into doubt, the caller's repeat leads out of
 // it, under the same key, and the legs of the first attempt are delivered once.
 func TestRetryEndsDoubt(t *testing.T) {
-	hang := make(chan struct{})
-	t.Cleanup(func() { close(hang) })
-	for name, fault := range doubtFaults(hang) {
+	for name, fault := range doubtFaults() {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t, onDoubt(rules.DoubtRetry))
+			fault = hangingUntilTheEnd(t, fault)
 			b.processor.setAnswer(faultThen(1, fault))
 			first := b.post("/v1/checkout", checkout(t))
 			if first.header.Get(headerOutcome) != "unknown" || len(b.doubts()) != 1 {
@@ -100,6 +98,20 @@ func TestRetryEndsDoubt(t *testing.T) {
 			b.deliveredOnce()
 		})
 	}
+}
+
+// forEver stands for a wait that ends with the test.
+var forEver = make(chan struct{})
+
+// hangingUntilTheEnd gives an answer that hangs an end. It is called after the
+// receiver was made, whose own end waits for its answers.
+func hangingUntilTheEnd(t *testing.T, r reply) reply {
+	if r.hang == forEver {
+		hang := make(chan struct{})
+		t.Cleanup(func() { close(hang) })
+		r.hang = hang
+	}
+	return r
 }
 
 // deliveredOnce waits for the end of the outbox, and checks that each leg has
@@ -182,7 +194,9 @@ func TestRefusalOfARepeatSaysNothingOfTheFirst(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBed(t, onDoubt(rules.DoubtRetry))
-			b.processor.setAnswer(func(n int, _ received) reply { return []reply{{status: 500}, tt.second, {status: 200, body: approved}}[min(n, 2)] })
+			b.processor.setAnswer(func(n int, _ received) reply {
+				return []reply{{status: 500}, tt.second, {status: 200, body: approved}}[min(n, 2)]
+			})
 			b.post("/v1/checkout", checkout(t))
 			if a := b.post("/v1/checkout", checkout(t)); a.header.Get(headerOutcome) != tt.outcome {
 				t.Fatalf("the repeat: %d %s %v", a.status, a.body, a.header)
