@@ -30,11 +30,7 @@ func (a *allocator) allocate(dst []int64, amount int64, weights []int64) ([]int6
 		clear(dst)
 		return dst, amount == 0
 	}
-	if cap(a.rests) < len(weights) {
-		a.rests = make([]uint64, len(weights), 2*len(weights))
-		a.order = make([]int32, len(weights), 2*len(weights))
-	}
-	rests, order := a.rests[:len(weights)], a.order[:len(weights)]
+	rests, order := a.remainders(len(weights))
 	total := magnitude(amount)
 	left := total
 	for i, w := range weights {
@@ -43,21 +39,36 @@ func (a *allocator) allocate(dst []int64, amount int64, weights []int64) ([]int6
 		dst[i], rests[i], order[i] = int64(part), rest, int32(i)
 		left -= part
 	}
-	if left > 0 {
-		slices.SortFunc(order, func(x, y int32) int {
-			if c := cmp.Compare(rests[y], rests[x]); c != 0 {
-				return c
-			}
-			return cmp.Compare(x, y)
-		})
-		for _, i := range order[:left] {
-			dst[i]++
-		}
-	}
+	handOut(dst, rests, order, left)
 	if amount < 0 {
 		for i := range dst {
 			dst[i] = -dst[i]
 		}
 	}
 	return dst, true
+}
+
+// remainders returns scratch for n remainders and their order.
+func (a *allocator) remainders(n int) (rests []uint64, order []int32) {
+	if cap(a.rests) < n {
+		a.rests, a.order = make([]uint64, n, 2*n), make([]int32, n, 2*n)
+	}
+	return a.rests[:n], a.order[:n]
+}
+
+// handOut gives the units that are left, one each, to the largest remainders,
+// the earlier one first among equals. order names all of dst.
+func handOut(dst []int64, rests []uint64, order []int32, left uint64) {
+	if left == 0 {
+		return
+	}
+	slices.SortFunc(order, func(x, y int32) int {
+		if c := cmp.Compare(rests[y], rests[x]); c != 0 {
+			return c
+		}
+		return cmp.Compare(x, y)
+	})
+	for _, i := range order[:left] {
+		dst[i]++
+	}
 }

@@ -108,7 +108,7 @@ func (s *patternSet) items(p *program) {
 		path := inItem(b, f)
 		s.slot(&path, slotField+i, true)
 	}
-	if !p.recompute {
+	if !p.splits {
 		return
 	}
 	line := [lineSlots]*rules.Path{b.Line.Quantity, b.Line.UnitPrice, b.Line.Amount, b.Line.Discount, b.Line.Tax}
@@ -124,6 +124,34 @@ func (s *patternSet) items(p *program) {
 	s.slot(b.Totals.Tip, slotTip, true)
 	s.slot(b.Totals.Discount, slotDiscount, true)
 	s.slot(b.Totals.Total, slotTotal, true)
+}
+
+// wheres adds the places that conditions look at, and returns the first of
+// their slots.
+func (s *patternSet) wheres(p *program, where []rules.Where) (first int) {
+	first = p.slots
+	for i := range where {
+		s.slot(&where[i].Path, first+i, true)
+	}
+	p.slots += len(where)
+	return first
+}
+
+// follows adds what a request says of the sale that it follows.
+func (s *patternSet) follows(p *program, f *rules.Follows) {
+	if f == nil {
+		return
+	}
+	s.slot(&f.Key, slotFollows, true)
+	if p.basket != nil {
+		s.slot(f.Amount, slotAmount, true)
+	}
+	if f.Release != nil {
+		p.releaseSlot = s.wheres(p, f.Release.Where)
+	}
+	if f.Cancel != nil {
+		p.cancelSlot = s.wheres(p, f.Cancel.Where)
+	}
 }
 
 // inItem returns a path relative to an item as a path of the body.
@@ -151,8 +179,9 @@ func (c *compiler) request(r *rules.Route) *program {
 	p := c.program(r, true)
 	for i := range r.Legs {
 		p.strict = p.strict || needsItems(&r.Legs[i])
-		p.recompute = p.recompute || r.Legs[i].Recompute && r.Legs[i].Items == rules.ItemsClass
+		p.splits = p.splits || r.Legs[i].Recompute && r.Legs[i].Items == rules.ItemsClass
 	}
+	p.splits = p.splits || p.sharesKept() || r.Follows != nil && r.Follows.Amount != nil && p.basket != nil
 	var s patternSet
 	s.labels(c.engine.plan)
 	for i := range r.Legs {
@@ -173,6 +202,7 @@ func (c *compiler) request(r *rules.Route) *program {
 	}
 	s.slot(r.Subject, slotSubject, true)
 	s.slot(r.Order, slotOrder, true)
+	s.follows(p, r.Follows)
 	for _, path := range r.Unlink {
 		s.add(automaton.Pattern{Path: path, Label: automaton.None, Slot: automaton.None, Flags: flagUnlink, Decides: path.Exact()}, r.Position)
 	}
@@ -215,12 +245,11 @@ func (c *compiler) answer(r *rules.Route) *program {
 		s.mask(m.Path, 0, 1, 0, m.Position)
 	}
 	s.items(p)
-	p.whereSlot = p.slots
 	if primary.Success != nil {
-		for i := range primary.Success.Where {
-			s.slot(&primary.Success.Where[i].Path, p.slots+i, true)
-		}
-		p.slots += len(primary.Success.Where)
+		p.whereSlot = s.wheres(p, primary.Success.Where)
+	}
+	if primary.Pending != nil {
+		p.pendingSlot = s.wheres(p, primary.Pending.Where)
 	}
 	c.build(p, &s)
 	if p.table == nil {
@@ -283,7 +312,7 @@ func (c *compiler) build(p *program, s *patternSet) {
 		c.report(at, "wildcard_blowup", fmt.Sprintf("the wildcards of %q need more than %d automaton states", path, blowup.States),
 			"name the members instead of * between ** and the last step")
 	case err != nil:
-		c.report(p.route.Position, "route_too_large", fmt.Sprintf("route %q: %v", p.route.Name, err), "name fewer members in class rules, unlink and success.where")
+		c.report(p.route.Position, "route_too_large", fmt.Sprintf("route %q: %v", p.route.Name, err), "name fewer members in class rules, unlink, follows, success.where and pending.where")
 	default:
 		p.table, p.origins, p.stride = table, s.origins, 2*len(table.Sets)
 		for _, set := range table.Sets {

@@ -14,8 +14,8 @@ import (
 func (e *Engine) DecideLeg(m *Message, leg int, v *View) *reason.Error {
 	p := &m.prog.parties[leg]
 	v.start(m, p)
-	if p.leg.Recompute && p.leg.Items == rules.ItemsClass && m.at(slotItems) != nil {
-		v.totals, v.recompute = m.splitter.Leg(p.leg.Class), true
+	if p.leg.Items == rules.ItemsClass {
+		v.own(p.leg)
 	}
 	return v.decide()
 }

@@ -44,7 +44,8 @@ func (e *Engine) NewView() *View { return &View{} }
 // ScanRequest reads the body of a request on Plan.Routes[route] into m, which
 // must be new or reset. The body is borrowed: it must stay unchanged until m
 // is reset. A nil error means that it is well-formed, within the limits and
-// unambiguous, that its line items are classified and its totals split.
+// unambiguous, that its line items are classified and its totals split. A
+// request that follows a sale may have no line items: see UseShares.
 //
 // The codes are body_malformed, body_not_utf8, body_too_deep, body_too_large
 // (over 2 GiB), ambiguous_member, basket_shape, amount_malformed,
@@ -59,7 +60,7 @@ func (e *Engine) ScanRequest(m *Message, route int, body []byte, lim Limits) *re
 
 // ScanNothing prepares m for a request on Plan.Routes[route] that has no body,
 // so that legs and texts can be decided. The error is basket_shape where the
-// route needs line items.
+// route needs line items and follows no sale.
 func (e *Engine) ScanNothing(m *Message, route int) *reason.Error {
 	m.begin(e.requests[route], nil, Limits{})
 	return m.finishRequest()
@@ -67,8 +68,8 @@ func (e *Engine) ScanNothing(m *Message, route int) *reason.Error {
 
 // ScanAnswer reads the answer of Plan.Destinations[destination], the route's
 // primary, into m, as ScanRequest does. Of the codes it gives only those for
-// the body's form, ambiguous_member (of a member that decides success or the
-// class of an item), and internal where the destination is not the primary.
+// the body's form, ambiguous_member (of a member that decides success, pending
+// or the class of an item), and internal where the destination is not the primary.
 func (e *Engine) ScanAnswer(m *Message, route, destination int, body []byte, lim Limits) *reason.Error {
 	p := e.answers[route]
 	if p.destination != destination {
@@ -83,7 +84,14 @@ func (e *Engine) ScanAnswer(m *Message, route, destination int, body []byte, lim
 func (e *Engine) StatusSucceeds(route, status int) bool {
 	r := &e.plan.Routes[route]
 	s := r.Legs[r.Primary].Success
-	return s != nil && len(s.Where) == 0 && statusMatches(s, status)
+	return s != nil && len(s.Where) == 0 && succeeds(s, status)
+}
+
+// StatusPends reports likewise whether such an answer leaves the sale open.
+func (e *Engine) StatusPends(route, status int) bool {
+	r := &e.plan.Routes[route]
+	p := r.Legs[r.Primary].Pending
+	return p != nil && len(p.Where) == 0 && inRanges(p.Status, status) && !e.StatusSucceeds(route, status)
 }
 
 // read scans the borrowed body.

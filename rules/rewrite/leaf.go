@@ -70,9 +70,14 @@ func (v *View) leaf(cur *visit, i uint32, n *node, st *automaton.State) (bool, *
 			set: set, class: class, pan: prog.panSets[st.Set], spans: spans,
 			form: p.forms[uint32(class)*uint32(prog.stride)+set], unlink: st.Flags&flagUnlink != 0,
 		}
-		if v.recompute && st.Slots != 0 && x.form == rules.Plain && !x.unlink && v.recomputed(i, n) {
-			v.tallyPlace(&x, rules.Plain)
-			break
+		if v.amounts != 0 && st.Slots != 0 && x.form == rules.Plain && !x.unlink {
+			if done, stays := v.ownAmount(i, n); done {
+				if alive = stays; !stays {
+					x.form = rules.Drop
+				}
+				v.tallyPlace(&x, x.form)
+				break
+			}
 		}
 		alive, err = v.value(&x)
 	}
@@ -460,26 +465,4 @@ func (v *View) partToken(s *span, label rules.LabelID) {
 		op.Format = rules.FormatVaulted
 	}
 	v.putOp(s.start, s.end, m.op(op), stylePart)
-}
-
-// recomputed replaces a total by the leg's own. It is false where the value is
-// no total, or the leg's is the same.
-func (v *View) recomputed(i uint32, n *node) bool {
-	for slot := slotSubtotal; slot <= slotTotal; slot++ {
-		if v.m.slots[slot] != i+1 || v.m.body[n.start] == 'n' {
-			continue
-		}
-		t := &v.totals
-		amount := v.m.totals[slot-slotSubtotal]
-		own := [totalSlots]int64{t.Subtotal, t.Tax, t.Tip, t.Discount, t.Total}[slot-slotSubtotal]
-		if own == amount.Units {
-			return false
-		}
-		amount.Units = own
-		from := len(v.text)
-		v.text = amount.Append(v.text)
-		v.put(n.start, n.end, from)
-		return true
-	}
-	return false
 }

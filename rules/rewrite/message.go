@@ -37,6 +37,10 @@ type Message struct {
 	splitter basket.Splitter
 	split    []basket.Line
 	totals   [totalSlots]basket.Amount
+	exponent int  // of the currency by which the amounts were read
+	divided  bool // splitter holds the shares of this body's line items
+
+	sale saleParts
 
 	ops    []TokenOp
 	index  opIndex
@@ -54,6 +58,7 @@ func (m *Message) begin(p *program, body []byte, lim Limits) {
 	}
 	m.slots = m.slots[:p.slots]
 	clear(m.slots)
+	m.divided, m.exponent = false, 0
 }
 
 // Reset forgets the body and zeroes every buffer that held text of it.
@@ -75,6 +80,7 @@ func (m *Message) Reset() {
 	m.items, m.lines, m.split = m.items[:0], m.lines[:0], m.split[:0]
 	m.ops, m.tokens, m.totals = m.ops[:0], m.tokens[:0], [totalSlots]basket.Amount{}
 	m.index.reset()
+	m.sale.reset(m)
 	m.prog, m.body, m.states = nil, nil, nil
 }
 
@@ -128,8 +134,22 @@ func (m *Message) Subject() (value []byte, ok bool) { return m.scalar(m.at(slotS
 // Order returns the value at the route's order path, as IdempotencyKey does.
 func (m *Message) Order() (value []byte, ok bool) { return m.scalar(m.at(slotOrder)) }
 
-// HasClass reports whether any line item is of the class.
+// HasClass reports whether any line item is of the class. After UseShares it
+// reports whether the class has a part in the sale that the request follows.
 func (m *Message) HasClass(c rules.ClassID) bool { return m.has[c] }
+
+// HasSAD reports whether a value of the scanned body is sensitive
+// authentication data: by a label of the family sad, or by one of the usual
+// names. It goes over the whole tape.
+func (m *Message) HasSAD() bool {
+	for i := range m.tape {
+		n := &m.tape[i]
+		if n.state&stateSAD != 0 || m.prog.sadSets[m.states[n.state.automaton()].Set] {
+			return true
+		}
+	}
+	return false
+}
 
 // Ops returns the token operations of all views decided so far, for a
 // Resolver. The slice is the Message's own: results are written into it.

@@ -169,6 +169,7 @@ type model struct {
 	leg   *rules.Leg
 	sees  rules.Clearance
 	vault *fakeVault
+	sale  *modelSale // nil: the route follows none
 }
 
 // labels returns the labels that hold at a place, by LabelID.
@@ -256,6 +257,11 @@ func (m *model) leaf(t *tree, at []place) (string, bool) {
 	pan := m.plan.Label("pan")
 	panForm := m.sees.Of(pan)
 	holds := len(t.cards) > 0 || t.whole != ""
+	if form == rules.Plain && m.sale != nil && matches(m.sale.follows.Amount.Steps, at) {
+		if part, ok := m.sale.part(t.raw); ok {
+			return part, true
+		}
+	}
 	if form == rules.Plain && (len(t.cards) > 0 || !holds) {
 		return m.inPlace(t, panForm), true
 	}
@@ -354,6 +360,9 @@ func (g generator) plan(t testing.TB) *rules.Plan {
 		}
 	}
 	p.Routes = []rules.Route{{Name: "r", Legs: []rules.Leg{leg}}}
+	if g.IntN(3) == 0 {
+		g.follower(t, p)
+	}
 	return p
 }
 
@@ -382,15 +391,27 @@ func checkAgainstModel(t *testing.T, g generator) {
 	m, v := e.NewMessage(), e.NewView()
 	for range 6 {
 		root := g.tree(4)
+		var sale *modelSale
+		if f := plan.Routes[0].Follows; f != nil {
+			root, sale = g.sale(plan, root)
+		}
 		var body strings.Builder
 		g.write(&body, root, g.IntN(2) == 0)
 		vault := newFakeVault(plan)
-		want, some := (&model{plan, &plan.Routes[0].Legs[0], plan.Destinations[0].Sees, vault}).print(root, nil)
+		err := e.ScanRequest(m, 0, []byte(body.String()), Limits{})
+		if err == nil && sale != nil {
+			err = m.UseShares(sale.shares, 0)
+		}
+		if code := sale.refuses(root); code != "" || err != nil {
+			if err == nil || err.Code != code {
+				t.Fatalf("%v, and the model says %q: %s", err, code, body.String())
+			}
+			m.Reset()
+			continue
+		}
+		want, some := (&model{plan, &plan.Routes[0].Legs[0], plan.Destinations[0].Sees, vault, sale}).print(root, nil)
 		if !some {
 			want = map[byte]string{'{': "{}", '[': "[]", 'l': "null"}[root.kind]
-		}
-		if err := e.ScanRequest(m, 0, []byte(body.String()), Limits{}); err != nil {
-			t.Fatalf("%v: %s", err, body.String())
 		}
 		if err := e.DecideLeg(m, 0, v); err != nil {
 			t.Fatalf("%v: %s", err, body.String())

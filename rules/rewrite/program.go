@@ -13,6 +13,8 @@ const (
 	slotKey
 	slotSubject
 	slotOrder
+	slotFollows
+	slotAmount
 	slotCurrency
 	slotSubtotal
 	slotTax
@@ -58,10 +60,13 @@ type program struct {
 	sadSets    []bool             // by set: it has a label of the family sad
 	detectPAN  bool               // some label asks for card numbers
 	strict     bool               // the route has item legs
-	recompute  bool               // some leg shows its own totals
+	splits     bool               // a basket's totals are split over its items
 	slots      int                // all of them
 	tokenSlot  int                // first of answer.set's tokens, in a request
 	whereSlot  int                // first of success.where's values, in an answer
+
+	releaseSlot, cancelSlot int // first of the values of follows.release and cancel, in a request
+	pendingSlot             int // first of pending.where's values, in an answer
 }
 
 // ofLine says of a slot that it is relative to a line item.
@@ -185,7 +190,7 @@ func (p *program) action(out *party, first int, st *automaton.State) action {
 		return actCut
 	}
 	for _, slot := range p.table.Slots[st.Slots] {
-		if out.leg != nil && (slot == slotItems || out.leg.Recompute && slot >= slotSubtotal && slot <= slotTotal) {
+		if out.leg != nil && (slot == slotItems || slot == slotAmount || out.leg.Recompute && slot >= slotSubtotal && slot <= slotTotal) {
 			return actAsk
 		}
 	}

@@ -8,24 +8,40 @@ import "chaperone/rules"
 func (m *Message) Succeeded(status int) bool {
 	p := m.prog
 	s := p.route.Legs[p.route.Primary].Success
-	if s == nil || !statusMatches(s, status) {
-		return false
-	}
-	for i := range s.Where {
-		if !m.whereHolds(&s.Where[i], m.at(p.whereSlot+i)) {
+	return s != nil && succeeds(s, status) && m.hold(s.Where, p.whereSlot)
+}
+
+// Pending reports whether the scanned answer, which came with this HTTP status,
+// leaves the sale open until a later call decides it: it is no success, and is
+// what the primary's pending asks for.
+func (m *Message) Pending(status int) bool {
+	p := m.prog
+	w := p.route.Legs[p.route.Primary].Pending
+	return w != nil && inRanges(w.Status, status) && m.hold(w.Where, p.pendingSlot) && !m.Succeeded(status)
+}
+
+// hold reports whether all conditions are met, whose values are in slots from
+// first on.
+func (m *Message) hold(where []rules.Where, first int) bool {
+	for i := range where {
+		if !m.whereHolds(&where[i], m.at(first+i)) {
 			return false
 		}
 	}
 	return true
 }
 
-// statusMatches reports whether success admits a status; where it names none,
-// any 2xx does.
-func statusMatches(s *rules.Success, status int) bool {
+// succeeds reports whether success admits a status; where it names none, any
+// 2xx does.
+func succeeds(s *rules.Success, status int) bool {
 	if len(s.Status) == 0 {
 		return status >= 200 && status <= 299
 	}
-	for _, r := range s.Status {
+	return inRanges(s.Status, status)
+}
+
+func inRanges(ranges []rules.StatusRange, status int) bool {
+	for _, r := range ranges {
 		if status >= r.From && status <= r.To {
 			return true
 		}

@@ -64,29 +64,33 @@ func (m *Message) basketShape(offset int, detail string) *reason.Error {
 func (m *Message) finishRequest() *reason.Error {
 	p := m.prog
 	m.answerTokens()
-	if !p.strict || p.basket == nil {
+	if !p.strict && !p.splits || p.basket == nil {
 		return nil
 	}
 	items := m.at(slotItems)
-	if items == nil {
-		if p.route.ItemsOptional {
-			return nil
-		}
+	switch {
+	case items == nil && p.strict && !p.route.ItemsOptional && p.route.Follows == nil:
 		return m.basketShape(-1, "the line items are missing")
-	}
-	if m.body[items.start] != '[' {
+	case items == nil:
+		return nil
+	case m.body[items.start] != '[' && p.strict:
 		return m.basketShape(int(items.start), "the line items are no array")
-	}
-	if !p.recompute {
+	case m.body[items.start] != '[' || !p.splits || len(m.items) == 0 && p.route.Follows != nil:
 		return nil
 	}
-	return m.splitTotals()
+	if err := m.splitTotals(); err != nil {
+		return err
+	}
+	if m.at(slotAmount) == nil {
+		return nil
+	}
+	return m.divideOwn()
 }
 
 // splitTotals reads all amounts and splits the basket's totals.
 func (m *Message) splitTotals() *reason.Error {
 	b := m.prog.basket
-	exponent, err := m.exponent()
+	exponent, err := m.currency()
 	if err != nil {
 		return err
 	}
@@ -116,12 +120,16 @@ func (m *Message) splitTotals() *reason.Error {
 		}
 		m.totals[i], *into.has, *into.amount = a, has, a.Units
 	}
-	return m.splitter.Split(b, m.split, t)
+	if err := m.splitter.Split(b, m.split, t); err != nil {
+		return err
+	}
+	m.exponent, m.divided = exponent, true
+	return nil
 }
 
-// exponent returns the places of the currency's minor unit, which matter only
+// currency returns the places of the currency's minor unit, which matter only
 // where amounts are in units: major.
-func (m *Message) exponent() (int, *reason.Error) {
+func (m *Message) currency() (int, *reason.Error) {
 	b := m.prog.basket
 	if b.Units != rules.UnitsMajor {
 		return 0, nil

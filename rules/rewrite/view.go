@@ -24,10 +24,11 @@ type View struct {
 	spanAt   int    // cursor in m.spans
 	itemAt   int    // cursor in m.items
 
-	totals    basket.Totals // of a leg that recomputes
-	recompute bool
-	unalias   bool // the request minted aliases for the answer's sender
-	aliases   aliasIndex
+	totals  basket.Totals // of a leg that recomputes
+	ownPart int64         // of a leg with a class: its part of the amount
+	amounts amountsMode
+	unalias bool // the request minted aliases for the answer's sender
+	aliases aliasIndex
 
 	tally     tally
 	decisions []Decision
@@ -44,6 +45,16 @@ type edit struct {
 }
 
 const noOp = -1
+
+// amountsMode says which amounts of the whole call a leg with a class shows as
+// its own.
+type amountsMode uint8
+
+const (
+	amountsTotals amountsMode = 1 << iota // the basket's totals: the sums of its items' shares
+	amountsPart                           // the amount that is split as the sale was
+	amountsNone                           // of the other totals it has none: there are no items
+)
 
 // style says how the result of an operation is written.
 type style uint8
@@ -97,7 +108,7 @@ func (v *View) start(m *Message, p *party) {
 	v.edits, v.uses, v.frames = v.edits[:0], v.uses[:0], v.frames[:0]
 	v.text, v.deep, v.deepText = v.text[:0], v.deep[:0], v.deepText[:0]
 	v.spanAt, v.itemAt, v.texts = 0, 0, v.texts[:0]
-	v.recompute, v.unalias = false, false
+	v.amounts, v.unalias = 0, false
 	v.tally.reset()
 }
 
