@@ -209,25 +209,16 @@ func (b *outbox) send(p *parcel) (status int, err error) {
 	return resp.StatusCode(), nil
 }
 
-// keep is how long the registers of the attempt live once all its legs are
-// final.
-func (p *parcel) keep() time.Duration {
-	if p.claim.Keep > 0 {
-		return time.Duration(p.claim.Keep) * time.Millisecond
-	}
-	return keylessKeep
-}
-
-// expire starts the time to live of an attempt's registers: all its legs are
-// final. The register of p itself is written with it.
-func (p *parcel) expire(commands []store.Command) []store.Command {
-	keep, names := p.keep(), store.NamesOf(p.member.K, p.member.A)
+// expireAttempt starts the time to live of an attempt's registers: all its legs
+// are final. The register of the last of them is written with it.
+func expireAttempt(commands []store.Command, c *claim, last store.Member) []store.Command {
+	keep, names := c.keep(), store.NamesOf(last.K, last.A)
 	commands = append(commands,
 		store.Command{Kind: store.Expire, Key: names.Claim, TTL: keep},
 		store.Command{Kind: store.Expire, Key: names.Outcome, TTL: keep})
-	for i := range p.claim.Legs {
-		if n := p.claim.Legs[i].Leg; n != p.member.N {
-			commands = append(commands, store.Command{Kind: store.Expire, Key: store.DeliveryKey(p.member.K, p.member.A, n), TTL: keep})
+	for i := range c.Legs {
+		if n := c.Legs[i].Leg; n != last.N {
+			commands = append(commands, store.Command{Kind: store.Expire, Key: store.DeliveryKey(last.K, last.A, n), TTL: keep})
 		}
 	}
 	return commands

@@ -211,7 +211,7 @@ func (b *outbox) recordDelivered(w *recordWriter, batch []*parcel) {
 		delivered := store.Command{Kind: store.SetOnce, Key: key, Value: w.arena[from:len(w.arena):len(w.arena)]}
 		last := b.allEnded(attempt{p.member.K, p.member.A}, p.member.N, len(p.claim.Legs))
 		if last {
-			delivered.TTL = p.keep()
+			delivered.TTL = p.claim.keep()
 		}
 		u.Commands = append(u.Commands, delivered,
 			store.Command{Kind: store.QueueRemove, Queue: store.Due, Member: p.item.Member, Score: now})
@@ -222,7 +222,7 @@ func (b *outbox) recordDelivered(w *recordWriter, batch []*parcel) {
 			u.Commands = append(u.Commands, store.Command{Kind: store.Delete, Key: store.RequestBodyKey(p.member.K, p.member.A, p.member.N, p.claim.Request)})
 		}
 		if last {
-			u.Commands = p.expire(u.Commands)
+			u.Commands = expireAttempt(u.Commands, p.claim, p.member)
 		}
 	}
 	err := b.s.committer.CommitLater(u)
@@ -237,5 +237,11 @@ func (b *outbox) recordDelivered(w *recordWriter, batch []*parcel) {
 	}
 	if err != nil || !u.Stored {
 		w.unit = nil // the committer's now
+		return
+	}
+	for i := range u.Commands {
+		if c := &u.Commands[i]; c.Kind == store.SetOnce && !c.Won {
+			b.logger.Error("a leg was sent that was delivered or dropped before, by what is on record", "register", c.Key)
+		}
 	}
 }

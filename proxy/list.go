@@ -28,19 +28,20 @@ const listPage = 256
 
 // Legs lists the legs in a state, or all of them for "".
 func (l *Outbox) Legs(ctx context.Context, state control.LegState, yield func(control.Leg) error) error {
+	alone := l.alone(ctx)
 	if state == "" || state == control.Due || state == control.Sending || state == control.Parked {
 		dests, err := l.s.driver.Destinations(ctx)
 		if err != nil {
 			return err
 		}
 		for _, dest := range dests {
-			if err := l.queue(ctx, store.Due, dest, state, yield); err != nil {
+			if err := l.queue(ctx, store.Due, dest, state, alone, yield); err != nil {
 				return err
 			}
 		}
 	}
 	if state == "" || state == control.Dead {
-		if err := l.queue(ctx, store.Dead, "", control.Dead, yield); err != nil {
+		if err := l.queue(ctx, store.Dead, "", control.Dead, alone, yield); err != nil {
 			return err
 		}
 	}
@@ -51,14 +52,14 @@ func (l *Outbox) Legs(ctx context.Context, state control.LegState, yield func(co
 }
 
 // queue lists the legs of one queue that are in a state; "" takes them all.
-func (l *Outbox) queue(ctx context.Context, q store.Queue, dest string, state control.LegState, yield func(control.Leg) error) error {
+func (l *Outbox) queue(ctx context.Context, q store.Queue, dest string, state control.LegState, alone bool, yield func(control.Leg) error) error {
 	for cursor := ""; ; {
 		items, next, err := l.s.driver.QueueList(ctx, q, dest, cursor, listPage)
 		if err != nil {
 			return err
 		}
 		for _, item := range items {
-			leg, err := l.leg(ctx, q, item)
+			leg, err := l.leg(ctx, q, item, alone)
 			if err != nil {
 				return err
 			}
@@ -76,7 +77,7 @@ func (l *Outbox) queue(ctx context.Context, q store.Queue, dest string, state co
 
 // leg describes a member of a queue; nil where the registers say that it is
 // none any more.
-func (l *Outbox) leg(ctx context.Context, q store.Queue, item store.Item) (*control.Leg, error) {
+func (l *Outbox) leg(ctx context.Context, q store.Queue, item store.Item, alone bool) (*control.Leg, error) {
 	m, err := store.ParseMember(item.Member)
 	if err != nil {
 		return nil, nil
@@ -90,7 +91,7 @@ func (l *Outbox) leg(ctx context.Context, q store.Queue, item store.Item) (*cont
 		return nil, nil
 	}
 	t := l.s.openTrial(reads[2].Prior, m)
-	leg := &control.Leg{State: l.stateOf(q, item, &t), Destination: m.Dest, Key: m.K, Attempt: m.A, Index: m.N, Tries: t.tries, Reason: t.reason}
+	leg := &control.Leg{State: l.stateOf(q, item, &t, alone), Ref: control.LegName(m.K, m.A, m.N), Destination: m.Dest, Key: m.K, Attempt: m.A, Index: m.N, Tries: t.tries, Reason: t.reason}
 	if q == store.Due && item.Score < store.Waiting {
 		leg.Due = time.UnixMilli(item.Score).UTC()
 	}
@@ -111,13 +112,13 @@ func (l *Outbox) leg(ctx context.Context, q store.Queue, item store.Item) (*cont
 // stateOf says where a leg stands by its place in a queue. A score in the
 // future that its trial does not know is the end of a lease: somebody is
 // sending it, here or elsewhere, or was when he died.
-func (l *Outbox) stateOf(q store.Queue, item store.Item, t *trial) control.LegState {
+func (l *Outbox) stateOf(q store.Queue, item store.Item, t *trial, alone bool) control.LegState {
 	switch {
 	case q == store.Dead:
 		return control.Dead
 	case l.own != nil && l.own.sending(item.Member):
 		return control.Sending
-	case item.Score < store.Waiting && item.Score != t.due && item.Score > l.s.clock().UnixMilli():
+	case !alone && item.Score < store.Waiting && item.Score != t.due && item.Score > l.s.clock().UnixMilli():
 		return control.Sending
 	case t.parked:
 		return control.Parked
@@ -131,7 +132,7 @@ func (l *Outbox) held(ctx context.Context, yield func(control.Leg) error) error 
 		for i := range o.claim.Legs {
 			leg := &o.claim.Legs[i]
 			err := yield(control.Leg{State: control.Held, Destination: leg.To, Route: o.claim.Route, Name: leg.Name, Request: o.claim.Request,
-				Key: o.ref.K, Attempt: o.ref.A, Index: leg.Leg, Since: time.UnixMilli(o.claim.At).UTC(), Reason: o.reason})
+				Ref: control.LegName(o.ref.K, o.ref.A, leg.Leg), Key: o.ref.K, Attempt: o.ref.A, Index: leg.Leg, Since: time.UnixMilli(o.claim.At).UTC(), Reason: o.reason})
 			if err != nil {
 				return err
 			}

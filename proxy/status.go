@@ -19,6 +19,8 @@ func (s *Server) openAdmin() error {
 	desk := &admin.TokenDesk{Plan: func() *rules.Plan { return s.policy.Load().plan }, Ring: s.ring, Driver: s.driver,
 		Commit: s.commitEntry, Limiter: s.limiter, Forget: s.recent.clear, Clock: s.clock, Logger: s.logger,
 		Settle: admin.SettleTime}
+	list := &Outbox{s: s, own: s.outbox}
+	legs := LegDesk{Outbox: list, Plan: desk.Plan, Commit: s.commitEntries}
 	var err error
 	if s.o.Admin != "" {
 		s.admin, err = admin.Listen(admin.Options{Address: s.o.Admin, Hosts: s.o.AdminHosts, Metrics: s.metrics, Ready: s.ready,
@@ -31,7 +33,8 @@ func (s *Server) openAdmin() error {
 		DataDir: s.o.DataDir,
 		Log: &audit.Reader{Source: audit.FromStore(s.driver), Sealer: s.ring, Key: audit.NewSigner(s.ring.MAC).Public(),
 			File: audit.CheckpointFile(s.o.DataDir)},
-		Outbox: &Outbox{s: s, own: s.outbox},
+		Outbox: list,
+		Legs:   legs,
 		Status: s.status,
 		Tokens: desk,
 		Record: admin.RecorderFunc(s.record),
@@ -44,6 +47,16 @@ func (s *Server) openAdmin() error {
 // commitEntry stores an entry together with what it speaks of.
 func (s *Server) commitEntry(_ context.Context, e *audit.Entry, cmds []store.Command) error {
 	return s.committer.Commit(s.work, &store.Unit{Entries: [][]byte{s.sealing().Seal(nil, e)}, Commands: cmds})
+}
+
+// commitEntries is commitEntry for several entries.
+func (s *Server) commitEntries(_ context.Context, entries []*audit.Entry, cmds []store.Command) error {
+	u := store.Unit{Commands: cmds}
+	for _, e := range entries {
+		e.Plan = audit.ID(s.policy.Load().plan.Hash)
+		u.Entries = append(u.Entries, s.sealing().Seal(nil, e))
+	}
+	return s.committer.Commit(s.work, &u)
 }
 
 // record is admin.Recorder.
@@ -81,6 +94,17 @@ func (s *Server) status(ctx context.Context) control.Status {
 		st.Store = check.Kind
 	}
 	return st
+}
+
+// countDropped counts a leg that an operator dropped.
+func (s *Server) countDropped(dest string) {
+	y, index := s.policy.Load(), -1
+	for _, u := range y.upstreams {
+		if u.dest.Name == dest {
+			index = u.index
+		}
+	}
+	y.metrics.Leg(index, admin.LegDropped)
 }
 
 // maxCounted bounds what a scrape reads of the lists that it counts.

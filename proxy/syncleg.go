@@ -71,8 +71,11 @@ func (b *outbox) deliverNow(p *parcel) {
 		b.park(p, why)
 		return
 	}
-	if now := b.s.clock(); now.Add(p.to.timeout).UnixMilli() >= p.item.Score {
-		b.move(p, now) // the outcome took so long that another may take it first
+	l := b.laneOf(p.leg.To)
+	if now := b.s.clock(); now.Add(p.to.timeout).UnixMilli() >= p.item.Score || l != nil && l.breaker.isOpen.Load() {
+		// The outcome took so long that another may take it first, or nobody is
+		// to wait for a destination that fails as a whole.
+		b.move(p, now)
 		b.wakeLane(p.leg.To)
 		return
 	}
@@ -80,6 +83,9 @@ func (b *outbox) deliverNow(p *parcel) {
 	if err != nil || status/100 != 2 {
 		b.failed(p, status, err)
 		return
+	}
+	if l != nil {
+		l.works()
 	}
 	p.policy.metrics.Leg(p.to.index, admin.LegAccepted)
 	p.status = status

@@ -26,6 +26,7 @@ type reading interface {
 	Verify(ctx context.Context) (audit.Report, error)
 	Legs(ctx context.Context, state control.LegState, yield func(control.Leg) error) error
 	Doubts(ctx context.Context, yield func(control.Doubt) error) error
+	Breakers(ctx context.Context) ([]control.Breaker, error)
 	Close()
 }
 
@@ -176,6 +177,9 @@ func (f *files) Doubts(ctx context.Context, yield func(control.Doubt) error) err
 	return f.outbox.Doubts(ctx, yield)
 }
 
+// Breakers is control.Client's. Only a proxy holds back legs.
+func (f *files) Breakers(context.Context) ([]control.Breaker, error) { return nil, nil }
+
 // recordTime bounds the wait for the store's acknowledgement.
 const recordTime = 10 * time.Second
 
@@ -200,7 +204,12 @@ func (f *files) recordEntry(ctx context.Context, e *audit.Entry) error {
 }
 
 // recordUnit is recordEntry, with commands that are done in the same unit.
-func (f *files) recordUnit(ctx context.Context, e *audit.Entry, cmds []store.Command) (err error) {
+func (f *files) recordUnit(ctx context.Context, e *audit.Entry, cmds []store.Command) error {
+	return f.recordEntries(ctx, []*audit.Entry{e}, cmds)
+}
+
+// recordEntries is recordUnit for several entries.
+func (f *files) recordEntries(ctx context.Context, entries []*audit.Entry, cmds []store.Command) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, recordTime)
 	defer cancel()
 	chain := "cli-" + letters.Random(24)
@@ -209,7 +218,11 @@ func (f *files) recordUnit(ctx context.Context, e *audit.Entry, cmds []store.Com
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close(ctx)) }()
-	u := store.Unit{Entries: [][]byte{audit.NewSealing(f.ring, chain).Seal(nil, e)}, Commands: cmds}
+	u := store.Unit{Commands: cmds}
+	sealing := audit.NewSealing(f.ring, chain)
+	for _, e := range entries {
+		u.Entries = append(u.Entries, sealing.Seal(nil, e))
+	}
 	if err := c.Commit(ctx, &u); err != nil {
 		return err
 	}

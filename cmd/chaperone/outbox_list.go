@@ -31,13 +31,16 @@ func newOutboxListCommand(a *app) *cobra.Command {
 
   held     the outcome of its sale is not known yet
   due      it waits for its time, or for its turn
-  sending  it is being sent
+  sending  it is being sent, by this proxy or another
   parked   the policy does not allow it now
   dead     it was given up and waits for an operator
 
-With --json each line is one leg.`,
+The last column is what the other verbs of outbox take. A destination that fails
+as a whole has a line of its own below: its legs are held back, but for one now
+and then to see whether it works again. With --json each line is one leg, or one
+such destination ("breaker").`,
 		Example: `  chaperone outbox list
-  chaperone outbox list --state dead --json | jq -r .key`,
+  chaperone outbox list --state dead --json | jq -r .ref`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.state != "" && !slices.Contains(states, o.state) {
@@ -62,19 +65,39 @@ func outboxList(a *app, cmd *cobra.Command, o outboxListOptions) error {
 		return err
 	}
 	defer r.Close()
-	t := table{header: []string{"STATE", "DESTINATION", "LEG", "ROUTE", "REQUEST", "SINCE", "NEXT TRY", "TRIES", "REASON", "KEY"}}
+	t := table{header: []string{"STATE", "DESTINATION", "LEG", "ROUTE", "REQUEST", "SINCE", "NEXT TRY", "TRIES", "REASON", "KEY/ATTEMPT/LEG"}}
 	take := func(l control.Leg) error {
 		t.add(string(l.State), l.Destination, l.Name, l.Route, l.Request, rfc3339(l.Since), rfc3339(l.Due),
-			fmt.Sprint(l.Tries), l.Reason, fmt.Sprintf("%s/%d/%d", l.Key, l.Attempt, l.Index))
+			fmt.Sprint(l.Tries), l.Reason, control.LegName(l.Key, l.Attempt, l.Index))
 		return nil
 	}
 	if o.asJSON {
 		take = func(l control.Leg) error { return writeNDJSON(a.out, l) }
 	}
-	if err := r.Legs(ctx, control.LegState(o.state), take); err != nil || o.asJSON {
+	if err := r.Legs(ctx, control.LegState(o.state), take); err != nil {
 		return readingError(err)
 	}
-	return t.print(a.out, "no leg waits")
+	if !o.asJSON {
+		if err := t.print(a.out, "no leg waits"); err != nil {
+			return err
+		}
+	}
+	held, err := r.Breakers(ctx)
+	if err != nil {
+		return readingError(err)
+	}
+	for _, b := range held {
+		if o.asJSON {
+			err = writeNDJSON(a.out, b)
+		} else {
+			_, err = fmt.Fprintf(a.out, "%s is held back since %s: %s, %d failures in a row; the next leg is sent at %s\n",
+				b.Destination, rfc3339(b.Since), b.Reason, b.Failures, rfc3339(b.Probe))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeNDJSON prints a value as one line of JSON.

@@ -21,6 +21,7 @@ type ControlOptions struct {
 	DataDir string // an existing folder
 	Log     LogReader
 	Outbox  Outbox
+	Legs    LegDesk // nil: single legs are not served
 	Status  func(ctx context.Context) control.Status
 	Record  Recorder // of who reads the log or the outbox
 	Logger  *slog.Logger

@@ -76,6 +76,7 @@ type Leg struct {
 	Route       string    `json:"route,omitempty"`
 	Name        string    `json:"leg,omitempty"`
 	Request     string    `json:"request,omitempty"` // Chaperone-Request-Id
+	Ref         string    `json:"ref"`               // LegName: how the other verbs name it
 	Key         string    `json:"key"`               // K, A and N of its registers
 	Attempt     int       `json:"attempt"`
 	Index       int       `json:"index"`
