@@ -47,10 +47,17 @@ const (
 	// that begins. It is for limits: a repeat after a lost reply counts twice,
 	// which is the strict side. A Get of it reads decimal digits.
 	Incr
+	// SetUnless is SetOnce that writes nothing either where the register Unless
+	// is there, in one step. Key and Unless have the same hash tag. When lost,
+	// Prior is what is in the way, in Key or in Unless.
+	SetUnless
 )
 
 // register tells the kinds that work on a register from those on a queue.
-func (k Kind) register() bool { return k < QueueAdd || k == Incr }
+func (k Kind) register() bool { return k < QueueAdd || k > QueueMove }
+
+// once tells the kinds that write a register if nothing is in the way.
+func (k Kind) once() bool { return k == SetOnce || k == SetUnless }
 
 // Queue names an index.
 type Queue uint8
@@ -87,8 +94,9 @@ type Command struct {
 
 	Key    string        // of the register kinds
 	Member string        // of the queue kinds: see Member.String and DoubtMember
-	Value  []byte        // of SetOnce and Set
-	TTL    time.Duration // of SetOnce, Set, Expire, Incr; at least one millisecond, or 0 where that is allowed
+	Unless string        // of SetUnless: another register
+	Value  []byte        // of SetOnce, SetUnless and Set
+	TTL    time.Duration // of SetOnce, SetUnless, Set, Expire, Incr; at least one millisecond, or 0 where that is allowed
 	Score  int64         // of the queue kinds, and what Incr adds; 0 <= Score <= Waiting
 	From   int64         // of QueueMove
 
@@ -132,8 +140,8 @@ func (c *Command) reset() {
 // valid reports what is wrong with a command before it is sent.
 func (c *Command) valid() error {
 	switch c.Kind {
-	case SetOnce, Set, Get, Delete, Expire, Persist, Incr:
-		if c.Key == "" {
+	case SetOnce, SetUnless, Set, Get, Delete, Expire, Persist, Incr:
+		if c.Key == "" || (c.Kind == SetUnless) != (c.Unless != "") {
 			return errNoKey
 		}
 		if c.TTL < 0 || c.TTL%time.Millisecond != 0 || (c.Kind == Expire && c.TTL == 0) {

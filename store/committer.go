@@ -135,8 +135,8 @@ type Committer struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
-	laters  sync.WaitGroup            // calls of CommitLater; grows only while not closed
-	lease   atomic.Pointer[time.Time] // when the newest acknowledged renewal was sent; nil: none was
+	laters  sync.WaitGroup        // calls of CommitLater; grows only while not closed
+	lease   atomic.Pointer[lease] // nil: there was none yet
 
 	mu      sync.Mutex
 	queue   []*Unit   // in the order in which they came
@@ -147,6 +147,7 @@ type Committer struct {
 	broken  error
 	closed  bool
 	chain   string
+	leaseOf string // the chain whose lease was renewed last
 	head    uint64
 	hash    [32]byte
 	stats   Stats
@@ -313,6 +314,23 @@ func (c *Committer) Healthy() bool {
 	return !c.down && c.broken == nil && !c.closed
 }
 
+// lease is the newest acknowledged renewal of a chain's lease.
+type lease struct {
+	sent time.Time
+	term uint64
+}
+
+// LeaseTerm counts the times that the lease was lost, or nearly, and taken
+// again, and those that the chain was. Who acts on a claim must find the term
+// of its claim: in between, others may have taken the claim for dead, and
+// acted on it. It needs no lock and is cheap.
+func (c *Committer) LeaseTerm() uint64 {
+	if at := c.lease.Load(); at != nil {
+		return at.term
+	}
+	return 0
+}
+
 // LeaseAge tells how long ago the newest acknowledged renewal of the chain's
 // lease was sent. It needs no lock and is cheap.
 func (c *Committer) LeaseAge() time.Duration {
@@ -320,7 +338,7 @@ func (c *Committer) LeaseAge() time.Duration {
 	if at == nil {
 		return math.MaxInt64
 	}
-	return Age(*at, time.Now())
+	return Age(at.sent, time.Now())
 }
 
 // Age tells how long ago something was, by the clock that says more. A machine

@@ -204,8 +204,7 @@ func (c *Committer) settle(b *outgoing) (stored []uint64, late []Command) {
 		// Counted from the first sending, not from the one that was
 		// acknowledged: the lease may be older than it seems, never younger.
 		if b.own[i].Kind == Set && b.own[i].Err == nil {
-			first := b.first
-			c.lease.Store(&first)
+			c.renewedLocked(b.first)
 		}
 	}
 	c.stats.Batches++
@@ -242,6 +241,20 @@ func (c *Committer) settle(b *outgoing) (stored []uint64, late []Command) {
 	return stored, late
 }
 
+// renewedLocked takes note of a renewal of the lease that was first sent at a
+// time.
+func (c *Committer) renewedLocked(sent time.Time) {
+	next := &lease{sent: sent}
+	if old := c.lease.Load(); old != nil {
+		next.term = old.term
+		if Age(old.sent, sent) >= c.o.AliveFor/2 || c.leaseOf != c.chain {
+			next.term++
+		}
+	}
+	c.leaseOf = c.chain
+	c.lease.Store(next)
+}
+
 // bodyGone tells whether a body that went ahead ended before its unit was
 // stored, which takes an outage as long as bulkLife. Then it goes with the
 // rest.
@@ -272,7 +285,7 @@ func (c *Committer) unheard(u *Unit, refused error, late []Command) []Command {
 	}
 	for i := range u.Commands {
 		cmd := &u.Commands[i]
-		if cmd.Kind != SetOnce || cmd.Won || cmd.Err != nil || cmd.mute {
+		if !cmd.Kind.once() || cmd.Won || cmd.Err != nil || cmd.mute {
 			continue
 		}
 		if u.state.later {

@@ -92,9 +92,9 @@ func (c *Committer) judge(cmds []Command, now time.Time) []Command {
 	for i := range cmds {
 		from, to := &cmds[i], &told[i]
 		*to = Command{Kind: from.Kind, Queue: from.Queue, Key: from.Key, Member: from.Member, Value: from.Value,
-			TTL: from.TTL, Score: from.Score, From: from.From}
+			TTL: from.TTL, Score: from.Score, From: from.From, Unless: from.Unless}
 		c.answer(to, now)
-		to.mute = to.Kind == SetOnce && !to.Won
+		to.mute = to.Kind.once() && !to.Won
 	}
 	return told
 }
@@ -107,7 +107,10 @@ func (c *Committer) answer(cmd *Command, now time.Time) {
 	}
 	value, found := c.recallLocked(cmd.Key, now)
 	switch cmd.Kind {
-	case SetOnce:
+	case SetOnce, SetUnless:
+		if cmd.Kind == SetUnless && !found {
+			value, found = c.recallLocked(cmd.Unless, now)
+		}
 		cmd.Won = !found || bytes.Equal(value, cmd.Value)
 		if !cmd.Won {
 			cmd.Prior = value
@@ -155,8 +158,9 @@ func (c *Committer) overlayLocked(u *Unit, now time.Time) {
 	for i := range u.Commands {
 		cmd := &u.Commands[i]
 		switch cmd.Kind {
-		case SetOnce:
-			if _, found := c.recallLocked(cmd.Key, now); !found {
+		case SetOnce, SetUnless:
+			_, barred := c.recallLocked(cmd.Unless, now)
+			if _, found := c.recallLocked(cmd.Key, now); !found && !barred {
 				c.overlay[cmd.Key] = overlaid{value: cmd.Value, ends: ends(now, cmd.TTL), by: u}
 			}
 		case Set:

@@ -33,7 +33,13 @@ func (w *fileTx) register(c *Command) error {
 	prior, _ := w.read(c.Key)
 	found := prior != nil
 	switch c.Kind {
-	case SetOnce:
+	case SetOnce, SetUnless:
+		if c.Kind == SetUnless && !found {
+			if other, _ := w.read(c.Unless); other != nil {
+				c.Prior = bytes.Clone(other)
+				return nil
+			}
+		}
 		// Our own value is there when this batch was stored and its
 		// acknowledgement was lost.
 		c.Won = !found || bytes.Equal(prior, c.Value)

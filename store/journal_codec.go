@@ -103,6 +103,9 @@ func encodeUnit(u *Unit) []byte {
 		b = binary.AppendUvarint(b, uint64(c.TTL.Milliseconds()))
 		b = binary.AppendUvarint(b, uint64(c.Score))
 		b = binary.AppendUvarint(b, uint64(c.From))
+		if c.Kind == SetUnless {
+			b = appendText(b, c.Unless)
+		}
 	}
 	return b
 }
@@ -114,7 +117,7 @@ func (u *Unit) encodedSize() int {
 	}
 	for i := range u.Commands {
 		c := &u.Commands[i]
-		n += len(c.Key) + len(c.Member) + len(c.Value) + 48
+		n += len(c.Key) + len(c.Unless) + len(c.Member) + len(c.Value) + 48
 	}
 	return n
 }
@@ -139,6 +142,9 @@ func decodeUnit(b []byte) (*Unit, error) {
 		c.Key, c.Member, c.Value = string(r.text()), string(r.text()), r.text()
 		c.TTL = time.Duration(r.number()) * time.Millisecond
 		c.Score, c.From = int64(r.number()), int64(r.number())
+		if c.Kind == SetUnless {
+			c.Unless = string(r.text())
+		}
 		if err := c.valid(); err != nil {
 			return nil, errors.Join(errUnit, err)
 		}

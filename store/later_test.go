@@ -240,3 +240,22 @@ func TestCloseUnderOutage(t *testing.T) {
 		t.Errorf("log %q", got)
 	}
 }
+
+// TestLeaseTerm is what a process sees that was away for longer than its lease
+// is good for, and takes it again: what it claimed before is not its own any
+// more.
+func TestLeaseTerm(t *testing.T) {
+	f := storetest.NewFaults(storetest.Open(t))
+	c := startCommitter(t, f, store.CommitterOptions{AliveEvery: 10 * time.Millisecond, AliveFor: time.Second})
+	storetest.Eventually(t, "the lease", c.LeaseFresh)
+	if term := c.LeaseTerm(); term != 0 {
+		t.Fatalf("the first term is %d", term)
+	}
+	f.Down(true)
+	storetest.Eventually(t, "an old lease", func() bool { return !c.LeaseFresh() })
+	if term := c.LeaseTerm(); term != 0 {
+		t.Errorf("the term is %d before the lease is taken again", term)
+	}
+	f.Down(false)
+	storetest.Eventually(t, "a lease that was taken again", func() bool { return c.LeaseFresh() && c.LeaseTerm() == 1 })
+}

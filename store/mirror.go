@@ -79,10 +79,11 @@ func (m *mirror) learn(groups [][]Command, now time.Time) {
 // take takes what one command tells.
 func (m *mirror) take(c *Command, now time.Time) {
 	switch c.Kind {
-	case SetOnce:
-		if c.Won {
+	case SetOnce, SetUnless:
+		switch {
+		case c.Won:
 			m.put(c.Key, c.Value, ends(now, c.TTL), now)
-		} else {
+		case c.Kind == SetOnce: // else it may be the other register's
 			m.put(c.Key, c.Prior, 0, now)
 		}
 	case Set:

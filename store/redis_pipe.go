@@ -162,6 +162,8 @@ func (p *pipe) register(c *Command) {
 		// EXISTS tells whether the key is there; PERSIST alone would not.
 		p.int(sink{}, "persist", key)
 		p.int(s, "exists", key)
+	case c.Kind == SetUnless:
+		p.bulk(s, "evalsha", unlessScript.Hash(), "2", key, &c.Unless, p.raw(c.Value), p.num(ms))
 	case c.Kind == SetOnce && ms > 0:
 		p.bulk(s, "set", key, p.raw(c.Value), "nx", "get", "px", p.num(ms))
 	case c.Kind == SetOnce:

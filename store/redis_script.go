@@ -18,6 +18,15 @@ if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 return 1`)
 
+	// KEYS register, unless; ARGV value, life in ms or 0. Replies what is in
+	// the way, or nothing.
+	unlessScript = redis.NewScript(`
+local there = redis.call('GET', KEYS[1]) or redis.call('GET', KEYS[2])
+if there then return there end
+if ARGV[2] == '0' then redis.call('SET', KEYS[1], ARGV[1])
+else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+return false`)
+
 	// KEYS due, group; ARGV member, score. The group keeps the order in which
 	// its members reached the store, whatever the clocks of those who add.
 	groupAddScript = redis.NewScript(`
@@ -92,7 +101,7 @@ if code == 1 or code == 2 then
 end
 return {code, newest()}`)
 
-	scripts = []*redis.Script{moveScript, groupAddScript, groupRemoveScript, settleScript, removeScript}
+	scripts = []*redis.Script{moveScript, unlessScript, groupAddScript, groupRemoveScript, settleScript, removeScript}
 )
 
 // waitingText is Waiting as Redis prints a score.

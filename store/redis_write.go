@@ -141,7 +141,7 @@ func (c *Command) takeInt(n int64) {
 // takeValue takes the reply that holds what a register held before.
 func (c *Command) takeValue(absent bool, prior []byte) {
 	switch c.Kind {
-	case SetOnce:
+	case SetOnce, SetUnless:
 		// Our own value means that this batch was sent before, and its reply
 		// was lost.
 		c.Won = absent || bytes.Equal(prior, c.Value)

@@ -22,6 +22,7 @@ func Conformance(t *testing.T, open func(t *testing.T) store.Driver) {
 	}{
 		{"check", testCheck},
 		{"registers are written once", testSetOnce},
+		{"registers are written unless another is there", testSetUnless},
 		{"set, get, delete", testSetGet},
 		{"registers end", testExpiry},
 		{"command of another type fails alone", testRefused},
@@ -98,6 +99,31 @@ func testSetOnce(t *testing.T, d store.Driver) {
 		store.Command{Kind: store.Get, Key: "m:empty"})
 	if !empty[0].Won || empty[1].Won || !empty[2].Found || len(empty[2].Prior) != 0 {
 		t.Errorf("empty value: %+v", empty)
+	}
+}
+
+func testSetUnless(t *testing.T, d store.Driver) {
+	outcome, unknown := store.OutcomeKey("kk", 1), store.UnknownKey("kk", 1)
+	void := store.Command{Kind: store.SetUnless, Key: outcome, Unless: unknown, Value: []byte("void")}
+	if c := Apply(t, d, void, void, store.Command{Kind: store.Get, Key: outcome}); !c[0].Won || !c[1].Won || string(c[2].Prior) != "void" {
+		t.Errorf("with nothing in the way: %+v", c)
+	}
+	other := void
+	other.Value = []byte("other")
+	if c := Apply(t, d, other); c[0].Won || string(c[0].Prior) != "void" {
+		t.Errorf("over another: %+v", c[0])
+	}
+	barred := store.Command{Kind: store.SetUnless, Key: store.OutcomeKey("kk", 2), Unless: store.UnknownKey("kk", 2), Value: []byte("void"), TTL: time.Hour}
+	c := Apply(t, d, store.Command{Kind: store.SetOnce, Key: barred.Unless, Value: []byte("doubt")}, barred, store.Command{Kind: store.Get, Key: barred.Key},
+		store.Command{Kind: store.Delete, Key: barred.Unless}, barred, store.Command{Kind: store.Get, Key: barred.Key})
+	if c[1].Won || string(c[1].Prior) != "doubt" || c[2].Found {
+		t.Errorf("barred: %+v", c[:3])
+	}
+	if !c[4].Won || !c[5].Found {
+		t.Errorf("no longer barred: %+v", c[4:])
+	}
+	if c := Apply(t, d, store.Command{Kind: store.Expire, Key: barred.Key, TTL: time.Hour}); !c[0].Found {
+		t.Errorf("a life was asked for: %+v", c)
 	}
 }
 
