@@ -73,7 +73,8 @@ func (x *exchange) sensitive(leg int) bool {
 func (x *exchange) sendAgain(c *claim) (look bool, e *reason.Error) {
 	r := &x.p.plan.Routes[x.route]
 	u := x.p.upstreams[x.primaryIndex()]
-	if r.OnDoubt != rules.DoubtRetry || !u.dest.Idempotent || c.Primary == nil || c.Primary.To != u.dest.Name {
+	// Without legs the request is not rendered: it only asks what became of it.
+	if len(x.legs) == 0 || r.OnDoubt != rules.DoubtRetry || !u.dest.Idempotent || c.Primary == nil || c.Primary.To != u.dest.Name {
 		return false, doubted()
 	}
 	ref := store.Ref{K: x.key, A: x.attempt}

@@ -14,6 +14,10 @@ var errRegister = errors.New("proxy: malformed register")
 
 func appendNumber(dst []byte, n uint64) []byte { return binary.AppendUvarint(dst, n) }
 
+func appendSigned(dst []byte, n int64) []byte {
+	return appendNumber(dst, uint64(n<<1)^uint64(n>>63))
+}
+
 func appendBytes[T string | []byte](dst []byte, b T) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(b)))
 	return append(dst, b...)
@@ -55,6 +59,12 @@ func (d *decoder) number() uint64 {
 	}
 	d.b = d.b[size:]
 	return n
+}
+
+// signed reads what appendSigned wrote.
+func (d *decoder) signed() int64 {
+	n := d.number()
+	return int64(n>>1) ^ -int64(n&1)
 }
 
 // count reads a number of members of at least one byte each.

@@ -53,6 +53,7 @@ func (s *Server) addDecision(u *store.Unit, ref store.Ref, c *claim, o *outcome)
 		store.Command{Kind: store.Expire, Key: store.UnknownKey(ref.K, ref.A), TTL: c.keep()},
 		store.Command{Kind: store.Expire, Key: store.PendingKey(ref.K, ref.A), TTL: c.keep()})
 	if o.Result == audit.ResultReleased {
+		s.addSaleDecision(u, ref, c, o, nil)
 		s.addRelease(u, c, ref, o.At)
 	}
 	return at
@@ -63,6 +64,7 @@ func (s *Server) addDecision(u *store.Unit, ref store.Ref, c *claim, o *outcome)
 // the released legs are looked at, and registers that nothing waits for begin
 // to end. Else it is a late outcome, and is reported as one.
 func (s *Server) settled(u *store.Unit, at int, ref store.Ref, c *claim, o *outcome) bool {
+	s.saleSettled(u, c, o, nil)
 	if !u.Commands[at].Won && !s.replaceStranger(&u.Commands[at], ref, c) {
 		s.lateOutcome(ref)
 		return false

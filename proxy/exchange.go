@@ -43,6 +43,10 @@ type exchange struct {
 	mac     []byte // of the body
 	subject string
 
+	follows  *following // the sale that the request follows; nil: none
+	kept     saleRecord // what is kept of this one for those that follow it
+	keptText []byte     // its text in the claim
+
 	tokens  resolver
 	claim   claim
 	again   *again    // nil: the attempt is the request's own
@@ -123,6 +127,9 @@ func (s *Server) end(x *exchange) {
 	x.out = wipe(x.out)
 	x.wire = wipe(x.wire)
 	x.scratch = wipe(x.scratch)
+	x.keptText = wipe(x.keptText)
+	clear(x.kept.Shares)
+	x.follows = nil
 	x.arena = x.arena[:0] // sealed
 	for i := range x.legs {
 		l := &x.legs[i]

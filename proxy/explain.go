@@ -155,7 +155,10 @@ func (x *exchange) explain(at string) *reason.Error {
 	if len(x.body) > x.s.limits.Body {
 		return refuse(reason.BodyTooLarge, "the body is larger than the limit")
 	}
-	if e := x.understand(); e != nil {
+	if e := x.scan(); e != nil {
+		return e
+	}
+	if e := x.decide(); e != nil {
 		x.legs = x.legs[:0]
 		return e
 	}

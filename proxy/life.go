@@ -46,11 +46,22 @@ func (x *exchange) live() *reason.Error {
 	if e := x.readBody(); e != nil {
 		return e
 	}
-	if e := x.understand(); e != nil {
+	if e := x.scan(); e != nil {
 		return e
 	}
-	if e := x.identity(); e != nil {
+	follows := x.p.plan.Routes[x.route].Follows != nil
+	if follows {
+		if done, e := x.follow(); e != nil || done {
+			return e
+		}
+	}
+	if e := x.decide(); e != nil {
 		return e
+	}
+	if !follows { // else it is known
+		if e := x.identity(); e != nil {
+			return e
+		}
 	}
 	if e := x.resolve(); e != nil {
 		return e
@@ -69,19 +80,17 @@ func (x *exchange) live() *reason.Error {
 // storeTimeout bounds one round trip to the store beside the committer's.
 const storeTimeout = 2 * time.Second
 
-// understand scans the body and decides, for every leg of the route, what its
-// destination may see.
-func (x *exchange) understand() *reason.Error {
-	e := x.p.engine
-	var fault *reason.Error
+// scan reads the body.
+func (x *exchange) scan() *reason.Error {
 	if x.hasBody {
-		fault = e.ScanRequest(x.req, x.route, x.body, rewrite.Limits{Depth: x.s.limits.Depth})
-	} else {
-		fault = e.ScanNothing(x.req, x.route)
+		return x.p.engine.ScanRequest(x.req, x.route, x.body, rewrite.Limits{Depth: x.s.limits.Depth})
 	}
-	if fault != nil {
-		return fault
-	}
+	return x.p.engine.ScanNothing(x.req, x.route)
+}
+
+// decide decides, for every leg of the route, what its destination may see.
+func (x *exchange) decide() *reason.Error {
+	e := x.p.engine
 	r := &x.p.plan.Routes[x.route]
 	x.setLegs(len(r.Legs))
 	for i := range r.Legs {
@@ -97,10 +106,10 @@ func (x *exchange) understand() *reason.Error {
 			l.state = audit.LegSkipped
 			continue
 		}
-		if fault = e.DecideLeg(x.req, i, l.view); fault != nil {
+		if fault := e.DecideLeg(x.req, i, l.view); fault != nil {
 			return fault
 		}
-		if fault = x.decideTexts(i); fault != nil {
+		if fault := x.decideTexts(i); fault != nil {
 			return fault
 		}
 	}

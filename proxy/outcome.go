@@ -74,6 +74,9 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 	if len(x.out) > 0 {
 		u.Commands = x.tokens.store(u.Commands, entry)
 	}
+	if x.follows != nil {
+		x.s.addSaleDecision(u, store.Ref{K: x.key, A: x.attempt}, &x.claim, o, x.follows.pending)
+	}
 	waiting := 0
 	if o.Result == audit.ResultReleased {
 		for i := range x.claim.Legs {
@@ -93,6 +96,9 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 	u.Entries = append(u.Entries, x.sealEntry(entry))
 	x.p.metrics.Outcome(x.route, o.Result)
 	ours := x.commitFinal()
+	if x.follows != nil && u.Stored {
+		x.s.saleSettled(u, &x.claim, o, x.follows.pending)
+	}
 	if waiting > 0 {
 		x.handOver(ours)
 		x.await(ours)

@@ -95,7 +95,7 @@ func writeProblem(ctx *fasthttp.RequestCtx, e *reason.Error, status int, request
 	switch e.Code {
 	case reason.InFlight:
 		r.Header.Set("Retry-After", "1")
-	case reason.InDoubt, reason.StoreUnavailable, reason.NotReady, reason.Overloaded:
+	case reason.InDoubt, reason.SaleOpen, reason.StoreUnavailable, reason.NotReady, reason.Overloaded:
 		r.Header.Set("Retry-After", "5")
 	case reason.TokenLimit:
 		r.Header.Set("Retry-After", "3600") // the shorter of the stretches that limits count in

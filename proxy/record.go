@@ -178,10 +178,19 @@ func (x *exchange) compose() {
 		c.Legs = append(c.Legs, held)
 	}
 	c.Primary, u.Commands = x.holdPrimary(u.Commands)
+	if r.Followed != nil && x.hasKey {
+		x.keepSale()
+	}
+	if x.follows != nil {
+		c.Decides = x.follows.decision()
+	}
 	x.scratch = c.append(x.scratch[:0])
 	u.Commands[0].Value = x.seal(x.scratch, x.names.Claim)
 	x.scratch = rinse(x.scratch)
 	entry := x.newEntry(audit.KindDecision, audit.ResultForwarded, reason.None)
+	if x.follows != nil {
+		entry.Target = attemptName(x.follows.ref())
+	}
 	u.Commands = x.tokens.store(u.Commands, entry)
 	u.Commands = append(u.Commands, store.Command{Kind: store.QueueAdd, Queue: store.Doubt, Member: x.names.Doubt, Score: now.UnixMilli()})
 	for i := range r.Legs {
@@ -214,16 +223,23 @@ func (x *exchange) hold(i int) heldLeg {
 	return held
 }
 
-// group names the order in which a leg goes: by the route's order value for
-// its destination, or, where several legs of one request go to one
-// destination, by the request.
+// group names the order in which a leg goes: that of the sale which the request
+// follows; by the route's order value for its destination; with those that will
+// follow; or, where several legs of one request go to one destination, by the
+// request.
 func (x *exchange) group(i int) string {
 	r := &x.p.plan.Routes[x.route]
 	to := []byte(x.p.plan.Destinations[r.Legs[i].Destination].Name)
+	if x.follows != nil {
+		return x.s.saleGroup(&x.follows.sale, x.follows.key, to)
+	}
 	if r.Order != nil {
 		if value, ok := x.req.Order(); ok {
 			return x.s.letters("order", to, value)
 		}
+	}
+	if r.Followed != nil && x.hasKey {
+		return x.s.saleGroup(nil, x.key, to)
 	}
 	for j := range r.Legs {
 		if j != i && j != r.Primary && r.Legs[j].Destination == r.Legs[i].Destination {

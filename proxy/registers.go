@@ -29,6 +29,16 @@ type claim struct {
 	// has none that follow.
 	Sale     []byte
 	SaleKeep int64
+	// Decides is the pending sale of another key that the request decides when
+	// it succeeds; without a key: none.
+	Decides saleDecision
+}
+
+// saleDecision is what a request makes of the sale that it follows.
+type saleDecision struct {
+	Key     string // K
+	Attempt int    // A
+	Result  audit.Result
 }
 
 // heldLeg is a leg that waits.
@@ -57,7 +67,7 @@ type heldForm struct {
 }
 
 // The layouts of a claim. The second has the primary's call and the sale at
-// its end. It is written only for what needs it: a proxy of the version before,
+// its end, and what becomes of another sale. It is written only for what needs it: a proxy of the version before,
 // on the same store, then still reads the others.
 const (
 	claimPlain byte = 1
@@ -66,7 +76,7 @@ const (
 
 func (c *claim) append(dst []byte) []byte {
 	layout := claimPlain
-	if c.Primary != nil || len(c.Sale) > 0 {
+	if c.Primary != nil || len(c.Sale) > 0 || c.Decides.Key != "" {
 		layout = claimFull
 	}
 	dst = append(dst, layout)
@@ -92,7 +102,10 @@ func (c *claim) append(dst []byte) []byte {
 		dst = c.Primary.append(dst)
 	}
 	dst = appendBytes(dst, c.Sale)
-	return appendNumber(dst, uint64(c.SaleKeep))
+	dst = appendNumber(dst, uint64(c.SaleKeep))
+	dst = appendBytes(dst, c.Decides.Key)
+	dst = appendNumber(dst, uint64(c.Decides.Attempt))
+	return appendNumber(dst, uint64(c.Decides.Result))
 }
 
 func (l *heldLeg) append(dst []byte) []byte {
@@ -138,6 +151,7 @@ func (c *claim) parse(b []byte) error {
 			c.Primary = &l
 		}
 		c.Sale, c.SaleKeep = d.bytes(), int64(d.number())
+		c.Decides = saleDecision{Key: d.text(), Attempt: d.small(), Result: audit.Result(d.small())}
 	}
 	return d.done()
 }

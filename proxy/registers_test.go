@@ -2,12 +2,14 @@ package proxy
 
 import (
 	"bytes"
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"chaperone/audit"
 	"chaperone/rules"
+	"chaperone/rules/rewrite"
 )
 
 func sampleClaim() claim {
@@ -28,6 +30,7 @@ func fullClaim() claim {
 	c.Primary = &heldLeg{Leg: 0, Name: "processor", To: "processor", Method: "POST", Target: "/v1/payments", Key: "p", HasBody: true,
 		Body: []byte(`{"a":1}`), Forms: []heldForm{{"pan", rules.Plain}}}
 	c.Sale, c.SaleKeep = []byte("shares"), 77
+	c.Decides = saleDecision{Key: "kk", Attempt: 2, Result: audit.ResultCancelled}
 	return c
 }
 
@@ -61,6 +64,24 @@ func TestRegistersRoundTrip(t *testing.T) {
 	}
 	if d := cmp.Diff(o, o2); d != "" {
 		t.Errorf("outcome: %s", d)
+	}
+	kept := saleRecord{Request: "abc", Attempt: 3, At: 5, Route: "checkout", Subject: "who", Scope: "clinic", Exponent: 2,
+		Groups: []saleGroup{{"ehr", "g"}, {"ledger", ""}}, Split: true,
+		Shares: []rewrite.ClassShare{{Class: "clinical", Subtotal: 1, Tax: -2, Tip: 3, Discount: math.MinInt64, Total: math.MaxInt64}, {Class: "retail"}}}
+	var kept2 saleRecord
+	if err := kept2.parse(kept.append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(kept, kept2); d != "" {
+		t.Errorf("sale: %s", d)
+	}
+	called := named{Key: "kk", Value: []byte("MS-1")}
+	var called2 named
+	if err := called2.parse(called.append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(called, called2); d != "" {
+		t.Errorf("the name of a sale: %s", d)
 	}
 	n := note{Owner: "abc", At: 4, Result: audit.ResultUnknown, Reason: "primary_timeout", Status: 503}
 	var n2 note

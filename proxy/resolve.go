@@ -16,6 +16,9 @@ func (x *exchange) resolve() *reason.Error {
 	t := &x.tokens
 	t.use(x)
 	ops := x.req.Ops()
+	if x.follows != nil {
+		x.aliasAsTheSale(ops)
+	}
 	if err := t.begin(ops); err != nil {
 		x.s.logger.Error("tokens cannot be made", "request", x.id, "error", err)
 		return refuse(reason.Internal, "a token could not be made")

@@ -71,16 +71,16 @@ func (b *outbox) deliverNow(p *parcel) {
 		b.park(p, why)
 		return
 	}
-	l := b.laneOf(p.leg.To)
-	if now := b.s.clock(); now.Add(p.to.timeout).UnixMilli() >= p.item.Score || l != nil && l.breaker.isOpen.Load() {
-		// The outcome took so long that another may take it first, or nobody is
-		// to wait for a destination that fails as a whole.
+	l, now := b.laneOf(p.leg.To), b.s.clock()
+	// A destination that is known to fail is not waited for. And where the
+	// outcome took long, another process may take the leg before this one ends.
+	if l != nil && l.breaker.isOpen.Load() || !b.s.leaseHolds() || now.Add(p.to.timeout).UnixMilli() >= p.item.Score {
 		b.move(p, now)
 		b.wakeLane(p.leg.To)
 		return
 	}
 	status, err := b.send(p)
-	if err != nil || status/100 != 2 {
+	if judge(p.how, status, err, &p.trial) != accepted {
 		b.failed(p, status, err)
 		return
 	}
