@@ -91,16 +91,27 @@ func (b *outbox) run(ctx context.Context) {
 	b.openLanes(ctx)
 	poll := time.NewTicker(b.o.Poll * 10)
 	defer poll.Stop()
-	for {
+	for before := b.wall(); ; {
 		select {
 		case <-ctx.Done():
 			b.running.Wait()
 			return
 		case <-poll.C:
 			b.openLanes(ctx)
+			now := b.wall()
+			if now.Before(before) {
+				b.logger.Warn("the clock was put back", "by", before.Sub(now))
+				if b.s.recallFuture(ctx) != nil {
+					continue // again, next time
+				}
+			}
+			before = now
 		}
 	}
 }
+
+// wall is what the clock on the wall says, which may be put back.
+func (b *outbox) wall() time.Time { return b.s.clock().Round(0) }
 
 // stopped waits until run has returned, or ctx ends.
 func (b *outbox) stopped(ctx context.Context) {

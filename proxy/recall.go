@@ -20,7 +20,7 @@ func (s *Server) recall(ctx context.Context) error {
 	}
 	now := s.clock()
 	return s.eachDue(ctx, func(dest string, items []store.Item) ([]store.Command, error) {
-		latest := now.Add(2 * (s.outbox.o.LongestWait + s.outbox.o.ParkedWait + s.outbox.leaseFor(dest))).UnixMilli()
+		latest := s.latestDue(dest, now)
 		var later []store.Item
 		for _, item := range items {
 			if item.Score > now.UnixMilli() && item.Score < store.Waiting {
@@ -42,6 +42,28 @@ func (s *Server) recall(ctx context.Context) error {
 		}
 		return moves, nil
 	})
+}
+
+// recallFuture makes due what is due at a time that no worker sets: the clock
+// was put back while it waited.
+func (s *Server) recallFuture(ctx context.Context) error {
+	now := s.clock()
+	return s.eachDue(ctx, func(dest string, items []store.Item) ([]store.Command, error) {
+		latest := s.latestDue(dest, now)
+		var moves []store.Command
+		for _, item := range items {
+			if item.Score > latest && item.Score < store.Waiting {
+				moves = append(moves, dueNow(item, now))
+			}
+		}
+		return moves, nil
+	})
+}
+
+// latestDue is the latest time, in Unix milliseconds, that a worker sets for a
+// leg of a destination now: twice the longest pause or lease.
+func (s *Server) latestDue(dest string, now time.Time) int64 {
+	return now.Add(2 * (s.outbox.o.LongestWait + s.outbox.o.ParkedWait + s.outbox.leaseFor(dest))).UnixMilli()
 }
 
 // dueNow makes the command that ends a lease or a pause.
