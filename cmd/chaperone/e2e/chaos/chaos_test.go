@@ -88,7 +88,7 @@ func (w *world) settle() {
 		var last *sale
 		for _, s := range w.books.all() {
 			s.mu.Lock()
-			if s.told == "" && !s.doubted && len(s.wrong) == 0 {
+			if s.told == "" && (!s.doubted || s.route.onDoubt != "") && len(s.wrong) == 0 {
 				open++
 				last = s
 			}

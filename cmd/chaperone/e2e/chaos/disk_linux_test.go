@@ -16,20 +16,32 @@ func unmount(path string) error {
 	return os.NewSyscallError("unmount", syscall.Unmount(path, syscall.MNT_DETACH))
 }
 
-// fill takes what space is left, but for some bytes.
+// fill takes what space is left, but for some bytes. Others may write
+// meanwhile.
 func fill(path string, leave int64) error {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(path, &s); err != nil {
-		return os.NewSyscallError("statfs", err)
-	}
 	f, err := os.OpenFile(filepath.Join(path, filler), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	size := int64(s.Bavail)*s.Bsize - leave
-	if size <= 0 {
-		return nil
+	for size, shift := int64(0), 0; shift < 60; {
+		var s syscall.Statfs_t
+		if err := syscall.Statfs(path, &s); err != nil {
+			return os.NewSyscallError("statfs", err)
+		}
+		more := (int64(s.Bavail)*s.Bsize - leave) >> shift
+		if more <= 0 {
+			return nil
+		}
+		switch err := syscall.Fallocate(int(f.Fd()), 0, size, more); err {
+		case nil:
+			size += more
+		case syscall.ENOSPC:
+			shift++
+		case syscall.EINTR:
+		default:
+			return os.NewSyscallError("fallocate", err)
+		}
 	}
-	return os.NewSyscallError("fallocate", syscall.Fallocate(int(f.Fd()), 0, 0, size))
+	return nil
 }

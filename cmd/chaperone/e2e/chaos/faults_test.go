@@ -38,14 +38,14 @@ func (w *world) faults(longest time.Duration) []*fault {
 	const moment = 200 * time.Millisecond
 	for _, p := range w.proxies {
 		busy := new(bool)
-		add("proxy killed (kill -9)", 6, busy, moment, 2*time.Second, p.kill, func() { w.start(p) })
+		add("proxy killed (kill -9)", 10, busy, moment, 2*time.Second, p.kill, func() { w.start(p) })
 		add("proxy paused (SIGSTOP)", 3, busy, moment, 4*time.Second,
 			func() { p.signal(syscall.SIGSTOP) }, func() { p.signal(syscall.SIGCONT) })
 		add("proxy paused beyond half its lease", 1, busy, halfLease, lease,
 			func() { p.signal(syscall.SIGSTOP) }, func() { p.signal(syscall.SIGCONT) })
 		add("proxy paused beyond its lease", 1, busy, lease+time.Second, lease+5*time.Second,
 			func() { p.signal(syscall.SIGSTOP) }, func() { p.signal(syscall.SIGCONT) })
-		stop := add("proxy restarted (SIGTERM)", 3, busy, moment, time.Second, func() {
+		stop := add("proxy restarted (SIGTERM)", 5, busy, moment, time.Second, func() {
 			p.stopping = true
 			p.signal(syscall.SIGTERM)
 		}, nil)
@@ -69,7 +69,7 @@ func (w *world) faults(longest time.Duration) []*fault {
 		if d.name == "redis" {
 			continue // it ends of that: see redisFaults
 		}
-		add("disk full under a proxy", 2, new(bool), time.Second, 4*time.Second,
+		add("disk full under a proxy", 3, new(bool), time.Second, 4*time.Second,
 			func() { w.must(fill(d.path, 0)) }, func() { w.must(os.Remove(filepath.Join(d.path, filler))) })
 	}
 	return all
@@ -119,12 +119,12 @@ func (w *world) redisFaults(add adder) {
 	r, busy := w.redis, new(bool)
 	quiet := func(do func(testing.TB)) func() { return func() { do(w.t) } }
 	const moment = 100 * time.Millisecond
-	add("Redis killed (kill -9)", 8, busy, moment, 3*time.Second, r.Kill, quiet(r.Restart))
-	add("Redis paused (SIGSTOP)", 4, busy, moment, 4*time.Second, quiet(r.Pause), quiet(r.Resume))
+	add("Redis killed (kill -9)", 16, busy, moment, 3*time.Second, r.Kill, quiet(r.Restart))
+	add("Redis paused (SIGSTOP)", 6, busy, moment, 4*time.Second, quiet(r.Pause), quiet(r.Resume))
 	add("Redis paused beyond the leases", 1, busy, halfLease, lease+2*time.Second, quiet(r.Pause), quiet(r.Resume))
 	if d := w.disks[0]; d.mounted {
 		// With appendfsync always it ends when it cannot write.
-		add("disk full under Redis", 3, busy, time.Second, 4*time.Second, func() { w.must(fill(d.path, 100)) }, func() {
+		add("disk full under Redis", 4, busy, time.Second, 4*time.Second, func() { w.must(fill(d.path, 100)) }, func() {
 			w.must(os.Remove(filepath.Join(d.path, filler)))
 			r.Restart(w.t)
 		})

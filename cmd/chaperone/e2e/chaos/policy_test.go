@@ -15,6 +15,8 @@ func routes() []*route {
 	return []*route{
 		{name: "checkout", path: "/v1/checkout", processor: "processor", keyed: true},
 		{name: "till", path: "/v1/till", processor: "till"},
+		{name: "again", path: "/v1/again", processor: "processor", keyed: true, onDoubt: "retry"},
+		{name: "desk", path: "/v1/desk", processor: "processor", keyed: true, onDoubt: "retry", sync: true},
 	}
 }
 
@@ -68,13 +70,20 @@ callers:
 routes:
 `, links["processor"], links["till"], links["record"], links["ledger"], hex.EncodeToString(sum[:]), strings.Join(names, ", "))
 	for _, r := range rs {
+		more, mode := "", "queued"
+		if r.onDoubt != "" {
+			more = "    on_doubt: " + r.onDoubt + "\n"
+		}
+		if r.sync {
+			mode = "sync"
+		}
 		fmt.Fprintf(&b, `  - name: %s
     match: {method: POST, path: %s}
     idempotency: {key: transaction_id}
     subject: patient.id
     unlink: [transaction_id]
     items: optional
-    legs:
+%s    legs:
       - to: %s
         primary: true
         path: /v1/payments
@@ -86,12 +95,13 @@ routes:
         totals: recompute
         keep: [transaction_id, currency, patient, items, totals, note, payment.card.number]
       - to: ledger
+        mode: %s
         items: retail
         totals: recompute
         keep: [transaction_id, currency, items, totals, note, payment.card.number]
     answer:
       set: {card_token: {token: payment.card.number}}
-`, r.name, r.path, r.processor)
+`, r.name, r.path, more, r.processor, mode)
 	}
 	return b.String()
 }

@@ -42,6 +42,8 @@ type route struct {
 	path      string
 	processor string // the receiver that charges
 	keyed     bool   // which knows a repeat by its key
+	onDoubt   string // empty: hold
+	sync      bool   // the ledger is waited for
 }
 
 // spell writes a number in letters that no detector takes for anything,

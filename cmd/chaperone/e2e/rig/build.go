@@ -38,10 +38,16 @@ func Build(race bool) (binary string, remove func(), err error) {
 // that is down for a moment.
 const firstPort, lastPort = 15000, 29999
 
-// FreePort finds a loopback address that nobody listens on.
+var given sync.Map // the ports that this process has found
+
+// FreePort finds a loopback address that nobody listens on. It gives none
+// twice, so that whoever asks need not listen on it at once.
 func FreePort() (string, error) {
 	for range 200 {
 		at := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.N(lastPort-firstPort)))
+		if _, taken := given.LoadOrStore(at, true); taken {
+			continue
+		}
 		l, err := net.Listen("tcp", at)
 		if err != nil {
 			continue
