@@ -127,6 +127,7 @@ const (
 	ActionLogExport
 	ActionLogDisclosures
 	ActionLogBreach
+	ActionSubjectMerged // a person was given two ids while the store was away
 )
 
 var actionNames = names[Action]{what: "action", of: []string{
@@ -134,7 +135,7 @@ var actionNames = names[Action]{what: "action", of: []string{
 	"keys_init", "keys_list", "keys_rotate", "keys_retire", "keys_destroy", "keys_migrate",
 	"token_list", "token_revoke", "token_scrub", "token_index_rebuild",
 	"outbox_show", "outbox_body", "outbox_retry", "outbox_drop", "doubt_resolve",
-	"log_archive", "log_export", "log_disclosures", "log_breach",
+	"log_archive", "log_export", "log_disclosures", "log_breach", "subject_merged",
 }}
 
 // String returns the name that the entry bears, "" for ActionNone.

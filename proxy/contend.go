@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"context"
-
 	"chaperone/audit"
 	"chaperone/rules/reason"
 	"chaperone/store"
@@ -24,11 +22,8 @@ func (x *exchange) contend(sealed []byte) (again bool, e *reason.Error) {
 			{Kind: store.Get, Key: store.AliveKey(c.Chain)},
 			{Kind: store.Get, Key: store.ClaimKey(x.key, x.attempt+1)},
 		}
-		ctx, cancel := context.WithTimeout(x.s.work, storeTimeout)
-		err = x.s.driver.Apply(ctx, found)
-		cancel()
-		if err != nil {
-			return false, refuse(reason.StoreUnavailable, "the store is away: nothing can be recorded, so nothing is forwarded")
+		if e := x.lookUp(found); e != nil {
+			return false, e
 		}
 		o, err := x.s.openOutcome(found[0].Prior, x.key, x.attempt, c)
 		switch {
@@ -95,7 +90,8 @@ func (x *exchange) replay(c *claim, o *outcome) *reason.Error {
 
 // recordReplay puts a replay on record: an answer may not go out without.
 func (x *exchange) recordReplay(e *audit.Entry) *reason.Error {
-	if err := x.s.recordEntry(e); err != nil {
+	u := &store.Unit{Entries: [][]byte{x.s.sealing().Seal(nil, e)}, Spool: x.spools()}
+	if err := x.s.committer.Commit(x.s.work, u); err != nil {
 		x.ctx.Response.Reset()
 		return refuse(reason.StoreUnavailable, "the store is away: nothing can be recorded")
 	}

@@ -137,13 +137,25 @@ func dropBodies(commands []store.Command, ref store.Ref, c *claim, result audit.
 
 // lateOutcome reports an outcome of an attempt that lost to one written before:
 // on record, in the log and in the metrics. What counts stays as it is; what
-// the late one did besides is undone, as far as it could do harm. It is for
-// units that were drained from local disk as well, whose writer is gone.
+// the late one did besides is undone, as far as it could do harm. What
+// was drained from local disk comes to late (outage.go) instead.
 func (s *Server) lateOutcome(ref store.Ref) {
+	c, o := s.standing(ref)
+	e := s.lateEntry(ref, c, o)
+	if err := s.recordLater(&e); err != nil {
+		s.logger.Error("a late outcome is not on record", "request", string(e.Request), "error", err)
+	}
+	if c != nil && o != nil {
+		s.undoLate(ref, c, o)
+	}
+}
+
+// lateEntry counts and logs a late outcome, and makes its entry; c and o are
+// what stands, nil where that cannot be read.
+func (s *Server) lateEntry(ref store.Ref, c *claim, o *outcome) audit.Entry {
 	s.metrics.LateOutcome()
 	e := audit.Entry{Time: s.clock(), Kind: audit.KindAlarm, Plan: audit.ID(s.policy.Load().plan.Hash), Reason: reason.LateOutcome,
 		Key: audit.ID(ref.K), Attempt: ref.A}
-	c, o := s.standing(ref)
 	if c != nil {
 		e.Request, e.Caller, e.Route = audit.ID(c.Request), audit.Name(c.Caller), audit.Name(c.Route)
 		e.Purpose, e.Subject = audit.Name(c.Purpose), audit.ID(c.Subject)
@@ -152,12 +164,7 @@ func (s *Server) lateOutcome(ref store.Ref) {
 		e.Result = o.Result
 	}
 	s.logger.Error("a late outcome lost to the one before it, which stands", "request", string(e.Request), "key", ref.K, "attempt", ref.A, "stands", e.Result.String())
-	if err := s.recordLater(&e); err != nil {
-		s.logger.Error("a late outcome is not on record", "request", string(e.Request), "error", err)
-	}
-	if c != nil && o != nil {
-		s.undoLate(ref, c, o)
-	}
+	return e
 }
 
 // standing reads a claim and the outcome that counts for it; nil where they

@@ -42,6 +42,8 @@ type exchange struct {
 	names   store.Names
 	mac     []byte // of the body
 	subject string
+	owed    store.Command // stores the subject's id, where the store was away
+	spooled time.Time     // when the claim went to local disk; zero: it did not
 
 	follows  *following // the sale that the request follows; nil: none
 	kept     saleRecord // what is kept of this one for those that follow it
@@ -152,6 +154,7 @@ func (s *Server) end(x *exchange) {
 	x.ctx, x.p = nil, nil
 	x.answer = storedAnswer{Fields: x.answer.Fields[:0]}
 	x.id, x.key, x.names, x.subject, x.mac = "", "", store.Names{}, "", x.mac[:0]
+	x.owed, x.spooled = store.Command{}, time.Time{}
 	x.hasBody, x.read, x.hasKey, x.called, x.final, x.code = false, false, false, false, false, reason.None
 	s.exchanges.Put(x)
 }

@@ -106,6 +106,7 @@ func (x *exchange) release(commands []store.Command, l *heldLeg, at int64) []sto
 	to := x.p.upstreams[spec.Destination]
 	var p *parcel
 	switch {
+	case !x.spooled.IsZero(): // not before it is in the store
 	case spec.Sync:
 		p = &parcel{awaited: true}
 		p.item.Score = at + (to.timeout + leaseMargin).Milliseconds()

@@ -40,7 +40,7 @@ func (x *exchange) live() *reason.Error {
 	if !x.s.taking() {
 		return refuse(reason.NotReady, "the proxy is shutting down")
 	}
-	if !x.s.committer.Healthy() {
+	if !x.s.committer.Takes(x.spools()) {
 		return refuse(reason.StoreUnavailable, "the store is away: nothing can be recorded, so nothing is forwarded")
 	}
 	if e := x.readBody(); e != nil {

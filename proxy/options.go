@@ -30,6 +30,14 @@ type Options struct {
 	DataDir    string      // an existing folder: journal, checkpoints, control socket
 	Journal    string      // the committer's journal; empty: DataDir/journal
 
+	// OnOutage says what becomes of requests while the store is away, on routes
+	// that say nothing and whose primary is idempotent: OutageSpool, or else
+	// they are refused.
+	OnOutage rules.OnOutage
+	// Spool bounds the bytes of what is recorded on local disk while the store
+	// is away; 0 means that nothing is, whatever the routes say.
+	Spool int64
+
 	Limits  Limits
 	Outbox  OutboxOptions
 	Version string

@@ -32,7 +32,7 @@ func (x *exchange) forward() {
 	}
 	began := time.Now()
 	may := func() bool {
-		if !x.s.leaseHolds() || !x.mayAgain(u) {
+		if !x.mayAct() || !x.mayAgain(u) {
 			return false
 		}
 		x.called = true

@@ -73,7 +73,7 @@ func (s *Server) letters(purpose string, parts ...[]byte) string {
 func (x *exchange) record() (done bool, e *reason.Error) {
 	for x.attempt = 1; x.attempt <= maxAttempts; {
 		x.compose()
-		claimed := &x.unit.Commands[0]
+		x.unit.Spool = x.spools()
 		began := time.Now()
 		err := x.s.committer.Commit(x.s.work, x.unit) // within the committer's deadline
 		x.s.metrics.Append(time.Since(began))
@@ -81,7 +81,8 @@ func (x *exchange) record() (done bool, e *reason.Error) {
 			x.lostUnit(err)
 			return false, refuse(reason.StoreUnavailable, "the store did not take the record in time, so nothing is forwarded")
 		}
-		x.tokens.stored()
+		x.recorded()
+		claimed := &x.unit.Commands[0]
 		if claimed.Won {
 			return false, nil
 		}
@@ -192,6 +193,9 @@ func (x *exchange) compose() {
 		entry.Target = attemptName(x.follows.ref())
 	}
 	u.Commands = x.tokens.store(u.Commands, entry)
+	if x.owed.Kind != 0 {
+		u.Commands = append(u.Commands, x.owed)
+	}
 	u.Commands = append(u.Commands, store.Command{Kind: store.QueueAdd, Queue: store.Doubt, Member: x.names.Doubt, Score: now.UnixMilli()})
 	for i := range r.Legs {
 		entry.Legs = append(entry.Legs, audit.Leg{Name: audit.Name(r.Legs[i].Name), To: audit.Name(x.p.plan.Destinations[r.Legs[i].Destination].Name), State: x.legs[i].state})

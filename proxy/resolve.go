@@ -28,7 +28,9 @@ func (x *exchange) resolve() *reason.Error {
 		return refuse(reason.StoreUnavailable, "the store is away: nothing can be recorded, so nothing is forwarded")
 	}
 	if pending >= 0 {
-		if e := x.learnSubject(&t.reads[pending]); e != nil {
+		if c := &t.reads[pending]; t.local && c.Won {
+			x.owed = *c // goes with the record
+		} else if e := x.learnSubject(c); e != nil {
 			return e
 		}
 	}

@@ -88,6 +88,9 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	s.metrics = admin.NewMetrics(admin.Build{Version: o.Version, Revision: o.Rev})
 	s.recent = new(recent)
 	s.limiter = &admin.Limiter{Apply: s.driver.Apply, Clock: s.clock, Metrics: s.metrics, Logger: s.logger}
+	if o.Spool > 0 {
+		s.limiter.Away = func() bool { return s.committer.Spooling() }
+	}
 	y, err := newPolicy(o.Plan, o.Engine, s.metrics.Use(o.Plan, s.started), s.limits, false)
 	if err != nil {
 		return nil, err
@@ -128,6 +131,7 @@ func (s *Server) openLog(ctx context.Context) error {
 	var err error
 	s.committer, err = store.NewCommitter(ctx, s.driver, store.CommitterOptions{
 		Chain: chain, Restart: s.restartChain, Journal: s.o.Journal, Clock: s.clock, Logger: s.logger,
+		SpoolLimit: s.o.Spool, Late: s.late,
 	})
 	if err != nil {
 		return fmt.Errorf("proxy: %w", err)
@@ -149,7 +153,9 @@ func newChain() string { return "node-" + letters.Random(idLetters) }
 
 func (s *Server) recordStart() error {
 	e := audit.Entry{Time: s.clock(), Kind: audit.KindStart, Plan: audit.ID(s.o.Plan.Hash), Build: audit.Name(s.o.Version)}
-	if err := s.recordEntry(&e); err != nil {
+	// Behind what the process before this one has left on local disk, which may
+	// be much.
+	if err := s.recordLater(&e); err != nil {
 		return fmt.Errorf("proxy: the start is not on record: %w", err)
 	}
 	return nil

@@ -73,8 +73,16 @@ func (s *Server) record(_ context.Context, e *audit.Entry) error {
 // ready says whether the proxy takes requests.
 func (s *Server) ready(ctx context.Context) admin.Readiness {
 	r := admin.Readiness{Draining: s.draining.Load(), Store: admin.Part{OK: true}, Keyring: admin.Part{OK: true}, Plan: admin.Part{OK: true}}
-	if !s.committer.Healthy() {
+	switch stats := s.committer.Stats(); {
+	case stats.Draining:
+		r.Store.Detail = "the store is back; what was recorded on local disk is being stored"
+	case stats.Healthy:
+	case !stats.Spooling || !s.spoolsAny():
 		r.Store = admin.Part{Detail: "the store does not acknowledge writes"}
+	case !s.committer.Takes(true):
+		r.Store = admin.Part{Detail: "the store does not acknowledge writes, and there is no more room to record on local disk"}
+	default:
+		r.Store.Detail = "the store is away; requests are recorded on local disk"
 	}
 	r.Ready = r.Store.OK && r.Keyring.OK && r.Plan.OK && !r.Draining
 	return r
@@ -84,8 +92,9 @@ func (s *Server) ready(ctx context.Context) admin.Readiness {
 func (s *Server) status(ctx context.Context) control.Status {
 	seq, _ := s.committer.Head()
 	y := s.policy.Load()
+	stats := s.committer.Stats()
 	st := control.Status{Version: s.o.Version, Started: s.started, Chain: s.committer.Chain(), Seq: seq, Plan: y.plan.Hash, Rules: y.plan.File,
-		Address: s.Addr().String(), Ready: s.ready(ctx).Ready, Draining: s.draining.Load(), Journal: s.committer.Stats().JournalUnits,
+		Address: s.Addr().String(), Ready: s.ready(ctx).Ready, Draining: s.draining.Load(), Journal: stats.JournalUnits, JournalBytes: stats.JournalBytes, Spooling: stats.Spooling, StoreDraining: stats.Draining,
 		Keyring: s.ring.Status(ctx).Kind}
 	if s.admin != nil {
 		st.Admin = s.admin.Addr().String()
@@ -116,7 +125,8 @@ func (s *Server) state(ctx context.Context) admin.State {
 	seq, _ := s.committer.Head()
 	mark := s.marks.Last()
 	st := admin.State{Ready: s.ready(ctx).Ready, Draining: s.draining.Load(), StoreUp: stats.Healthy, Pending: stats.Pending,
-		Journal: stats.JournalUnits, Late: stats.TooLate, LogSeq: seq, CheckpointSeq: mark.Seq, CheckpointTime: mark.Time}
+		Journal: stats.JournalUnits, JournalBytes: stats.JournalBytes, SpoolLimit: stats.JournalLimit,
+		Spooling: stats.Spooling, StoreDraining: stats.Draining, Late: stats.TooLate, LogSeq: seq, CheckpointSeq: mark.Seq, CheckpointTime: mark.Time}
 	if mark.Seq == 0 {
 		st.CheckpointTime = time.Time{}
 	}

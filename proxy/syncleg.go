@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"strconv"
 	"strings"
 	"sync"
@@ -173,9 +172,7 @@ func (x *exchange) legsKept(c *claim, legs string) (string, *reason.Error) {
 
 // lookUp reads registers beside the committer.
 func (x *exchange) lookUp(reads []store.Command) *reason.Error {
-	ctx, cancel := context.WithTimeout(x.s.work, storeTimeout)
-	defer cancel()
-	if err := x.s.driver.Apply(ctx, reads); err != nil {
+	if _, err := x.s.read(reads); err != nil {
 		return refuse(reason.StoreUnavailable, "the store is away: nothing can be recorded, so nothing is forwarded")
 	}
 	return nil

@@ -38,6 +38,7 @@ type resolver struct {
 	failed  int  // reveals
 	arrived bool // some token did
 	blind   bool // the store could not be asked
+	local   bool // it was not: what was read is what this process knows
 }
 
 // minted is a token that a request made, or that its value had.
@@ -85,7 +86,7 @@ func (r *resolver) reset() {
 func (r *resolver) forget() {
 	clear(r.vaulted)
 	r.minted, r.vaulted = r.minted[:0], r.vaulted[:0]
-	r.fresh, r.reveals, r.failed, r.arrived, r.blind = 0, 0, 0, false, false
+	r.fresh, r.reveals, r.failed, r.arrived, r.blind, r.local = 0, 0, 0, false, false, false
 }
 
 // use takes a request's tokens to be of the scope of its caller and route.
@@ -285,18 +286,13 @@ func (r *resolver) ask() error {
 	if len(r.reads) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(r.s.work, storeTimeout)
-	defer cancel()
-	return r.apply(ctx, r.reads)
-}
-
-func (r *resolver) apply(ctx context.Context, cmds []store.Command) error {
-	if err := r.s.driver.Apply(ctx, cmds); err != nil {
+	var err error
+	if r.local, err = r.s.read(r.reads); err != nil {
 		return err
 	}
-	for i := range cmds {
-		if cmds[i].Err != nil {
-			return cmds[i].Err
+	for i := range r.reads {
+		if err := r.reads[i].Err; err != nil {
+			return err
 		}
 	}
 	return nil
@@ -308,6 +304,9 @@ func (r *resolver) finish(ops []rewrite.TokenOp) error {
 	var open []*vault.VaultedMint
 	for i := range r.asked {
 		a, c := &r.asked[i], &r.reads[i]
+		if r.needsStore(a, c) {
+			return store.ErrUnavailable
+		}
 		switch a.kind {
 		case askFailures:
 			if r.s.limiter.Failing(r.party().Name, r.party().Limits, c) {
@@ -384,7 +383,9 @@ func (r *resolver) revealed(a *ask, c *store.Command, op *rewrite.TokenOp) {
 			return
 		}
 	case askPAN:
-		if !vault.Known(c.Prior) {
+		// What is not found away from the store is known otherwise; see
+		// needsStore.
+		if !vault.Known(c.Prior) && (c.Found || !r.local) {
 			r.unknown(op)
 			return
 		}

@@ -156,6 +156,8 @@ func (c *Committer) enqueue(u *Unit, later bool) error {
 	defer c.mu.Unlock()
 	if c.spoolingLocked() && !c.closed && c.broken == nil {
 		switch {
+		case later:
+			return &unavailable{cause: errBehind}
 		case u.Spool:
 			v, err := c.spoolLocked(u)
 			if err != nil {
@@ -164,8 +166,6 @@ func (c *Committer) enqueue(u *Unit, later bool) error {
 			c.pushLocked(v)
 			c.poke()
 			return errOnDisk
-		case later:
-			return &unavailable{cause: errBehind}
 		}
 	}
 	if err := c.takingLocked(); err != nil {

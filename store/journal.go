@@ -32,8 +32,13 @@ type journal struct {
 	buf    []byte              // frames of the next round
 	round  *round              // the next
 	busy   bool                // a round is being written
+	full   bool                // a unit had no room, and the file was not emptied since
 	closed bool
 }
+
+// usualUnit is the size up to which a unit that has no room shows that there is
+// none.
+const usualUnit = 64 << 10
 
 // round is one write and its fsync, for all who wait for it.
 type round struct {
@@ -148,6 +153,7 @@ func (j *journal) enqueue(u *Unit, limit int64) (id uint64, r *round, err error)
 		return 0, nil, ErrClosed
 	}
 	if j.size+int64(len(j.buf)+len(frame)) > min(limit, j.limit) {
+		j.full = j.full || len(frame) <= usualUnit
 		return 0, nil, ErrJournalFull
 	}
 	j.last++
@@ -249,7 +255,7 @@ func (j *journal) emptyIfDone() bool {
 		j.log.Error("journal cannot be emptied; its units are stored again at the next start", "cause", err)
 		return true
 	}
-	j.size = 0
+	j.size, j.full = 0, false
 	return true
 }
 
@@ -257,7 +263,7 @@ func (j *journal) emptyIfDone() bool {
 func (j *journal) room(limit int64) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return !j.closed && j.size+int64(len(j.buf)) < min(limit, j.limit)
+	return !j.closed && !j.full && j.size+int64(len(j.buf)) < min(limit, j.limit)
 }
 
 func (j *journal) stats() (units int, size int64) {

@@ -154,6 +154,24 @@ func parseClaimKey(key string) (Ref, bool) {
 	return Ref{K: k, A: a}, true
 }
 
+// RefOf tells of a register of an attempt whose it is, and of which sort: the
+// letter behind the key, as in ClaimKey ('c') or OutcomeKey ('o').
+func RefOf(key string) (ref Ref, sort byte, ok bool) {
+	rest, ok := strings.CutPrefix(key, "{r.")
+	if !ok {
+		return Ref{}, 0, false
+	}
+	k, rest, ok := strings.Cut(rest, "}:")
+	if !ok || k == "" || len(rest) < 3 || rest[1] != '.' {
+		return Ref{}, 0, false
+	}
+	a, err := strconv.Atoi(rest[2:])
+	if err != nil || a < 1 {
+		return Ref{}, 0, false
+	}
+	return Ref{K: k, A: a}, rest[0], true
+}
+
 // Ref names a claim: attempt A at idempotency key K.
 type Ref struct {
 	K string

@@ -45,6 +45,10 @@ type adminConfig struct {
 // stateConfig says where claims, queues and the log are kept.
 type stateConfig struct {
 	redis *redisConfig // nil: the embedded store in the data folder
+	// What becomes of requests while Redis is away, and how many bytes of them
+	// are recorded on local disk.
+	outage rules.OnOutage
+	spool  int64
 }
 
 type redisConfig struct {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"chaperone/rules"
 	"chaperone/rules/yamlfile"
 )
 
@@ -17,13 +18,41 @@ func (r configReader) state(n yamlfile.Node) stateConfig {
 	if redis := m.Get("redis"); redis.Present() {
 		s.redis = r.redis(redis)
 	}
-	if outage := m.Get("on_outage"); outage.Present() {
-		if word, ok := outage.OneOf("refuse", "spool"); ok && word == "spool" {
-			outage.Fail("not_available", "spooling is not available yet", "write refuse: while the store is away, requests get 503 and nothing is forwarded")
-		}
-	}
+	r.outage(m, &s)
 	m.Done()
 	return s
+}
+
+// The bounds of state.spool_limit. What is recorded on local disk is held in
+// memory as well, so that repeats are known.
+const (
+	minSpool     = 1 << 20
+	defaultSpool = 256 << 20
+	maxSpool     = 512 << 20
+)
+
+// outage reads what becomes of requests while Redis is away.
+func (r configReader) outage(m *yamlfile.Map, s *stateConfig) {
+	s.outage = rules.OutageRefuse
+	if s.redis != nil {
+		s.spool = defaultSpool
+	}
+	if n := m.Get("on_outage"); n.Present() {
+		word, ok := n.OneOf("refuse", "spool")
+		switch {
+		case ok && word == "spool" && s.redis == nil:
+			n.Fail("nothing_to_spool", "on_outage: spool is for a store elsewhere, and the embedded one is not", "leave on_outage out: the embedded store is on the same disk as the spool would be")
+		case ok && word == "spool":
+			s.outage = rules.OutageSpool
+		}
+	}
+	if n := m.Get("spool_limit"); n.Present() {
+		if s.redis == nil {
+			n.Fail("nothing_to_spool", "spool_limit is for a store elsewhere, and the embedded one is not", "leave spool_limit out")
+			return
+		}
+		s.spool = n.Size(minSpool, maxSpool)
+	}
 }
 
 func (r configReader) redis(n yamlfile.Node) *redisConfig {

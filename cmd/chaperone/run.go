@@ -144,7 +144,7 @@ func start(ctx context.Context, p policy, log *slog.Logger) (_ *running, err err
 		Plan: p.plan, Engine: p.engine, Ring: r.ring, Tokens: vault.New(r.ring, tokenScope), Driver: r.driver,
 		Listen: p.cfg.listen.address, TLS: secure, Hosts: p.cfg.listen.hosts,
 		Admin: p.cfg.admin.address, AdminHosts: p.cfg.admin.hosts, AdminTLS: adminSecure,
-		DataDir: p.cfg.data, Journal: p.cfg.journalFile(),
+		DataDir: p.cfg.data, Journal: p.cfg.journalFile(), OnOutage: p.cfg.state.outage, Spool: p.cfg.state.spool,
 		Limits:  p.cfg.proxyLimits(),
 		Version: buildVersion(), Rev: buildRevision(), Logger: log,
 	})

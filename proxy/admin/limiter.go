@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -51,6 +52,9 @@ type Limiter struct {
 	Clock   func() time.Time
 	Metrics *Metrics // nil: none
 	Logger  *slog.Logger
+	// Away tells that the store is away; nil: it never is. Then each proxy
+	// counts for itself, on from what it last heard.
+	Away func() bool
 
 	mu     sync.Mutex
 	leases map[leaseKey]*lease
@@ -69,6 +73,9 @@ type lease struct {
 	// full says that the store had no more under this limit.
 	full      bool
 	fullUnder int64
+	// known is the store's counter as it was last heard of, and what was
+	// counted here since.
+	known int64
 }
 
 // Take counts n uses by a caller, and reports whether its limit allows them.
@@ -154,6 +161,7 @@ func (l *Limiter) Failing(caller string, limits rules.CallerLimits, c *store.Com
 		// What is no number cannot be: the register is a counter.
 		count, _ = strconv.ParseInt(string(c.Prior), 10, 64)
 	}
+	count = max(count, l.known(caller, LimitFailedReveals))
 	limit := LimitFailedReveals.of(limits)
 	return count >= max(1, limit) && !l.judged(caller, LimitFailedReveals, false)
 }
@@ -164,10 +172,30 @@ func (l *Limiter) stretch(what Limited) int64 {
 
 func (l *Limiter) add(ctx context.Context, caller string, what Limited, stretch, n int64) (int64, error) {
 	c := []store.Command{{Kind: store.Incr, Key: store.CounterKey(what.String(), caller, stretch), Score: n, TTL: 2 * what.stretch()}}
-	if err := l.Apply(ctx, c); err != nil {
-		return 0, err
+	away := l.Away != nil && l.Away()
+	if !away {
+		if err := l.Apply(ctx, c); err != nil {
+			if away = l.Away != nil && errors.Is(err, store.ErrUnavailable); !away {
+				return 0, err
+			}
+		}
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.lease(caller, what, stretch)
+	if away {
+		e.known += n
+		return e.known, nil
+	}
+	e.known = max(e.known, c[0].Count)
 	return c[0].Count, c[0].Err
+}
+
+// known gives what was heard of a counter of this stretch of time.
+func (l *Limiter) known(caller string, what Limited) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lease(caller, what, l.stretch(what)).known
 }
 
 // judged counts and logs a limit that was reached.

@@ -47,6 +47,7 @@ type Metrics struct {
 	append     prometheus.Histogram
 	late       prometheus.Counter
 	again      *prometheus.CounterVec
+	doubles    prometheus.Counter
 
 	mu sync.Mutex // Use
 }
@@ -87,6 +88,7 @@ func (m *Metrics) register() {
 	m.minted = m.counter("tokens_minted_total", "Tokens made, by label.", "label")
 	m.revealed = m.counter("tokens_revealed_total", "Tokens turned back into values, by label.", "label")
 	m.unknown = m.counter("tokens_unknown_total", "Tokens that could not be revealed: forged, mistyped, revoked or of another scope.", "label")
+	m.doubles = m.counter("double_claims_total", "Sales recorded on local disk while the store was away whose key another proxy had taken meanwhile: both may have called the primary, under one Idempotency-Key. See the alarms in the log.").WithLabelValues()
 	m.late = m.counter("late_outcomes_total", "Outcomes that lost to one written before them, which stands: look at the sales, by the alarms in the log.").WithLabelValues()
 	m.again = m.counter("sent_again_total", "Calls of primaries in doubt that were sent again, under the key of the first: by the caller's own repeat (retry), or by the proxy (replay).", "route", "by")
 	m.limited = m.counter("token_limit_reached_total", "Requests refused because their caller had made, revealed or tried to reveal as many tokens as it may. Worth an alert: somebody may be building a dictionary of cards.", "caller", "limit")
@@ -152,6 +154,10 @@ func (m *Metrics) Use(p *rules.Plan, loaded time.Time) *PlanMetrics {
 func (m *Metrics) LimitReached(caller string, what Limited) {
 	m.limited.WithLabelValues(caller, what.String()).Inc()
 }
+
+// DoubleClaim counts a claim made while the store was away that lost to
+// another proxy's.
+func (m *Metrics) DoubleClaim() { m.doubles.Inc() }
 
 // LateOutcome counts an outcome that lost to one written before it.
 func (m *Metrics) LateOutcome() { m.late.Inc() }

@@ -21,7 +21,12 @@ type State struct {
 	Replicas  int    // Redis replicas in step; 0 for a file
 	Pending   int    // units that wait for the committer
 	Journal   int    // units on local disk that the store has not acknowledged
-	Late      uint64 // of these, registers that somebody else had written first, since the start
+	// Of the journal: its size, and the size from where on nothing new is
+	// recorded in it (0: nothing is).
+	JournalBytes, SpoolLimit int64
+	Spooling                 bool   // the store is away, and requests are recorded on local disk
+	StoreDraining            bool   // it is back, and what is on local disk goes first
+	Late                     uint64 // of the units on local disk, registers that somebody else had written first, since the start
 
 	LogSeq         uint64    // of the last acknowledged entry
 	CheckpointSeq  uint64    // of the last signed checkpoint
@@ -101,6 +106,10 @@ var (
 	descReplicas       = desc("store_replicas", "Replicas of the store that are in step.")
 	descPending        = desc("store_pending_units", "Units of work that wait for the store to acknowledge them.")
 	descJournal        = desc("store_journal_units", "Units of work kept on local disk until the store is back.")
+	descJournalBytes   = desc("store_journal_bytes", "Size of the journal on local disk.")
+	descSpoolLimit     = desc("store_spool_limit_bytes", "Size of the journal from where on requests are refused while the store is away; 0: they always are.")
+	descSpooling       = desc("store_spooling", "Whether the store is away and requests are recorded on local disk.")
+	descStoreDraining  = desc("store_draining", "Whether the store is back and what was recorded on local disk is being stored.")
 	descLate           = desc("store_late_registers_total", "Outcomes kept on local disk that lost to one written meanwhile, since the start: look at the sales.")
 	descLogSeq         = desc("log_sequence", "Sequence number of the last acknowledged entry of this process's log.")
 	descCheckpointSeq  = desc("log_checkpoint_sequence", "Sequence number up to which a signed checkpoint vouches for the log.")
@@ -128,6 +137,7 @@ var (
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descReady, descDraining, descStoreUp, descStoreInfo, descStoreSafe, descReplicas, descPending, descJournal, descLate,
+		descJournalBytes, descSpoolLimit, descSpooling, descStoreDraining,
 		descLogSeq, descCheckpointSeq, descCheckpointTime, descKeyring, descVaultUp, descVaultSealed,
 		descVaultDenied, descVaultLost, descVaultRefreshed, descVaultToken, descKeyRevision, descKeyGeneration, descKeyAge,
 		descDepth, descOldest, descDead, descParked, descBreaker, descDoubts, descOldestDoubt,
@@ -153,6 +163,10 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descReplicas, float64(s.Replicas))
 	gauge(descPending, float64(s.Pending))
 	gauge(descJournal, float64(s.Journal))
+	gauge(descJournalBytes, float64(s.JournalBytes))
+	gauge(descSpoolLimit, float64(s.SpoolLimit))
+	gauge(descSpooling, truth(s.Spooling))
+	gauge(descStoreDraining, truth(s.StoreDraining))
 	ch <- prometheus.MustNewConstMetric(descLate, prometheus.CounterValue, float64(s.Late))
 	gauge(descLogSeq, float64(s.LogSeq))
 	gauge(descCheckpointSeq, float64(s.CheckpointSeq))

@@ -43,6 +43,10 @@ type Status struct {
 	Ready    bool      `json:"ready"`
 	Draining bool      `json:"draining"`
 	Journal  int       `json:"journal"` // commands on local disk that the store has not acknowledged
+
+	JournalBytes  int64 `json:"journal_bytes"`
+	Spooling      bool  `json:"spooling"`       // the store is away, and requests are recorded on local disk
+	StoreDraining bool  `json:"store_draining"` // it is back, and what is on local disk goes first
 }
 
 // LogLine is one entry of the log. Entry is the text that was recorded; it is
