@@ -209,21 +209,6 @@ func (b *outbox) send(p *parcel) (status int, err error) {
 	return resp.StatusCode(), nil
 }
 
-// expireAttempt starts the time to live of an attempt's registers: all its legs
-// are final. The register of the last of them is written with it.
-func expireAttempt(commands []store.Command, c *claim, last store.Member) []store.Command {
-	keep, names := c.keep(), store.NamesOf(last.K, last.A)
-	commands = append(commands,
-		store.Command{Kind: store.Expire, Key: names.Claim, TTL: keep},
-		store.Command{Kind: store.Expire, Key: names.Outcome, TTL: keep})
-	for i := range c.Legs {
-		if n := c.Legs[i].Leg; n != last.N {
-			commands = append(commands, store.Command{Kind: store.Expire, Key: store.DeliveryKey(last.K, last.A, n), TTL: keep})
-		}
-	}
-	return commands
-}
-
 // failed puts a leg back for later, or gives it up. A try that only showed
 // what was known of the destination, or that it wants fewer of them, is not one
 // of the leg's own: it does not count against its limit.
@@ -302,6 +287,7 @@ func (b *outbox) park(p *parcel, why string) {
 
 // putBack gives the lease back until the trial's due, which is stored with it.
 func (b *outbox) putBack(p *parcel) {
+	b.noteApart(p)
 	b.moveAll([]store.Command{b.s.trialCommand(&p.trial, p.member),
 		{Kind: store.QueueMove, Queue: store.Due, Member: p.item.Member, From: p.item.Score, Score: p.trial.due}})
 }

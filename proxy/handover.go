@@ -81,6 +81,7 @@ func (b *outbox) giveBack(l *lane, parcels ...*parcel) {
 	now := b.s.clock().UnixMilli()
 	moves := make([]store.Command, len(parcels))
 	for i, p := range parcels {
+		b.noteApart(p)
 		moves[i] = store.Command{Kind: store.QueueMove, Queue: store.Due, Member: p.item.Member, From: p.item.Score, Score: now}
 	}
 	b.moveAll(moves)
@@ -151,6 +152,9 @@ func (x *exchange) handOver(ours bool) {
 	// The exchange's own claim borrows from buffers that are used again.
 	c := &claim{Request: x.claim.Request, Caller: x.claim.Caller, Route: x.claim.Route, Plan: x.claim.Plan, Subject: x.claim.Subject,
 		Purpose: x.claim.Purpose, Keep: x.claim.Keep, Legs: make([]heldLeg, len(x.claim.Legs))}
+	if len(x.parcels) < len(c.Legs) {
+		x.s.outbox.noteScattered(attempt{x.key, x.attempt}, len(c.Legs))
+	}
 	next := 0
 	for i := range x.claim.Legs {
 		l := &x.claim.Legs[i]
@@ -164,6 +168,7 @@ func (x *exchange) handOver(ours bool) {
 		p := x.parcels[next]
 		next++
 		if !x.myTurn(p) {
+			x.s.outbox.noteScattered(attempt{x.key, x.attempt}, len(c.Legs))
 			p.lane.cancel(p) // who is before it makes it due
 			continue
 		}
@@ -196,6 +201,7 @@ func (b *outbox) recordDelivered(w *recordWriter, batch []*parcel) {
 	resetUnit(u)
 	w.arena = w.arena[:0]
 	now := b.s.clock().UnixMilli()
+	var ask []*parcel
 	for _, p := range batch {
 		b.fillEntry(&w.entry, p, audit.ResultDelivered, audit.LegDelivered, p.status, "")
 		from := len(w.arena)
@@ -210,9 +216,12 @@ func (b *outbox) recordDelivered(w *recordWriter, batch []*parcel) {
 		from = len(w.arena)
 		w.arena = b.s.ring.Seal(w.arena, w.scratch, []byte(key))
 		delivered := store.Command{Kind: store.SetOnce, Key: key, Value: w.arena[from:len(w.arena):len(w.arena)]}
-		last := b.allEnded(attempt{p.member.K, p.member.A}, p.member.N, len(p.claim.Legs))
-		if last {
+		last, unsure := b.allEnded(p)
+		switch {
+		case last:
 			delivered.TTL = p.claim.keep()
+		case unsure:
+			ask = append(ask, p)
 		}
 		u.Commands = append(u.Commands, delivered,
 			store.Command{Kind: store.QueueRemove, Queue: store.Due, Member: p.item.Member, Score: now})
@@ -245,4 +254,5 @@ func (b *outbox) recordDelivered(w *recordWriter, batch []*parcel) {
 			b.logger.Error("a leg was sent that was delivered or dropped before, by what is on record", "register", c.Key)
 		}
 	}
+	b.expireEnded(ask)
 }

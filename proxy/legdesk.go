@@ -210,6 +210,7 @@ func (d LegDesk) Drop(ctx context.Context, who string, ask control.LegDrop) (con
 	if own := d.Outbox.own; own != nil {
 		own.wakeLane(f.leg.To) // what waited behind it is due
 		own.notePark(f.member.String(), false)
+		own.noteScattered(attempt{f.member.K, f.member.A}, len(f.claim.Legs))
 		d.Outbox.s.countDropped(f.leg.To)
 	}
 	if f, err = d.Outbox.read(ctx, f.member.K, f.member.A, f.member.N); err != nil {

@@ -63,11 +63,11 @@ type outbox struct {
 	logger *slog.Logger
 
 	mu      sync.Mutex
-	lanes   map[string]*lane             // by destination
-	away    map[string]time.Time         // parked legs, by member, until when that is believed
-	ended   map[attempt]map[int]struct{} // the legs that are delivered
-	busy    map[string]bool              // by member
-	parcels sync.Pool                    // of *parcel, those that are handed over
+	lanes   map[string]*lane     // by destination
+	away    map[string]time.Time // parked legs, by member, until when that is believed
+	ended   map[attempt]*ending  // what is known of the ends of legs
+	busy    map[string]bool      // by member
+	parcels sync.Pool            // of *parcel, those that are handed over
 	running sync.WaitGroup
 	done    chan struct{} // closed when run has returned
 }
@@ -79,7 +79,7 @@ type attempt struct {
 }
 
 func newOutbox(s *Server, o OutboxOptions) *outbox {
-	return &outbox{s: s, o: o.withDefaults(), logger: s.logger, lanes: map[string]*lane{}, away: map[string]time.Time{}, ended: map[attempt]map[int]struct{}{}, busy: map[string]bool{}, done: make(chan struct{})}
+	return &outbox{s: s, o: o.withDefaults(), logger: s.logger, lanes: map[string]*lane{}, away: map[string]time.Time{}, ended: map[attempt]*ending{}, busy: map[string]bool{}, done: make(chan struct{})}
 }
 
 // run delivers until ctx ends, then waits for what is being sent.
@@ -89,6 +89,7 @@ func (b *outbox) run(ctx context.Context) {
 		b.logger.Warn("legs that the process before this one has leased wait for the end of their lease", "error", err)
 	}
 	b.openLanes(ctx)
+	b.running.Go(func() { b.s.watchPeers(ctx) })
 	poll := time.NewTicker(b.o.Poll * 10)
 	defer poll.Stop()
 	for before := b.wall(); ; {
@@ -228,9 +229,12 @@ func (b *outbox) workersFor(dest string) int {
 	return n
 }
 
-// resting reports whether the store is away: what it has cannot be leased, and
-// nobody is to ask for it again and again.
-func (b *outbox) resting() bool { return !b.s.committer.Healthy() }
+// resting reports whether the store is away, or does not know yet what is kept
+// on local disk: it would give out legs that are delivered.
+func (b *outbox) resting() bool {
+	stats := b.s.committer.Stats()
+	return !stats.Healthy || stats.JournalUnits > 0
+}
 
 // leaseFor is longer than any try can take.
 func (b *outbox) leaseFor(dest string) time.Duration {
@@ -255,31 +259,6 @@ func (b *outbox) delay(tries int) time.Duration {
 		bound = min(bound, b.o.FirstDelay<<shift)
 	}
 	return rand.N(bound) + time.Millisecond
-}
-
-// allEnded notes that a leg is final, and reports whether all legs of its
-// attempt are, as far as this process knows. Siblings that another process
-// delivered are not known here: their registers then live on.
-func (b *outbox) allEnded(of attempt, leg, legs int) bool {
-	if legs == 1 {
-		return true
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	ended := b.ended[of]
-	if ended == nil {
-		if len(b.ended) >= 1<<16 {
-			clear(b.ended)
-		}
-		ended = map[int]struct{}{}
-		b.ended[of] = ended
-	}
-	ended[leg] = struct{}{}
-	if len(ended) < legs {
-		return false
-	}
-	delete(b.ended, of)
-	return true
 }
 
 // sending reports whether a worker of this process has a leg.
