@@ -232,7 +232,11 @@ func (s *Server) Serve(ctx context.Context) error {
 	// Where the end came before Serve had the listener, Shutdown did nothing.
 	_ = s.listener.Close()
 	s.outbox.stopped(drain)
-	err := s.closeLog(drain)
+	// What requests and deliveries have used up of the drain is not taken from
+	// the end of the log: it has a time of its own.
+	end, ended := context.WithTimeout(context.WithoutCancel(ctx), 2*storeTimeout)
+	defer ended()
+	err := s.closeLog(end)
 	endAside()
 	group.Wait()
 	s.stop()

@@ -1,8 +1,6 @@
 package chaos
 
 import (
-	"os"
-	"path/filepath"
 	"sort"
 	"syscall"
 	"testing"
@@ -62,15 +60,11 @@ func (w *world) faults(longest time.Duration) []*fault {
 		w.redisFaults(add)
 	}
 	for _, d := range w.disks {
-		if !d.mounted {
-			w.skipped["disk full: no file system of its own can be mounted"] = true
+		if d.Disk == nil || d.name == "redis" { // which ends of that: see redisFaults
 			continue
 		}
-		if d.name == "redis" {
-			continue // it ends of that: see redisFaults
-		}
 		add("disk full under a proxy", 3, new(bool), time.Second, 4*time.Second,
-			func() { w.must(fill(d.path, 0)) }, func() { w.must(os.Remove(filepath.Join(d.path, filler))) })
+			func() { w.must(d.Fill(0)) }, func() { w.must(d.Free()) })
 	}
 	return all
 }
@@ -122,10 +116,10 @@ func (w *world) redisFaults(add adder) {
 	add("Redis killed (kill -9)", 16, busy, moment, 3*time.Second, r.Kill, quiet(r.Restart))
 	add("Redis paused (SIGSTOP)", 6, busy, moment, 4*time.Second, quiet(r.Pause), quiet(r.Resume))
 	add("Redis paused beyond the leases", 1, busy, halfLease, lease+2*time.Second, quiet(r.Pause), quiet(r.Resume))
-	if d := w.disks[0]; d.mounted {
+	if d := w.disks[0]; d.Disk != nil {
 		// With appendfsync always it ends when it cannot write.
-		add("disk full under Redis", 4, busy, time.Second, 4*time.Second, func() { w.must(fill(d.path, 100)) }, func() {
-			w.must(os.Remove(filepath.Join(d.path, filler)))
+		add("disk full under Redis", 4, busy, time.Second, 4*time.Second, func() { w.must(d.Fill(100)) }, func() {
+			w.must(d.Free())
 			r.Restart(w.t)
 		})
 	}

@@ -60,14 +60,12 @@ type redisNode struct {
 // disk is a folder that can be full.
 type disk struct {
 	name, path string
-	mounted    bool
+	*rig.Disk  // nil: it cannot
 }
 
 // receiverNames are the destinations. The till alone does not know a repeat by
 // its key.
 var receiverNames = []string{"processor", "till", "record", "ledger"}
-
-const filler = "filler"
 
 // newWorld builds everything but the proxies' processes.
 func newWorld(t *testing.T, seed uint64, proxies int, onRedis bool) *world {
@@ -178,9 +176,10 @@ func (w *world) disk(name string) *disk {
 	if err := os.Mkdir(d.path, 0o700); err != nil {
 		w.t.Fatal(err)
 	}
-	err := mountSmall(d.path)
-	if d.mounted = err == nil; !d.mounted {
+	var err error
+	if d.Disk, err = rig.Mount(d.path, 1024); err != nil {
 		w.t.Logf("no disk will be full: %v", err)
+		w.skipped["disk full: no file system of its own can be mounted"] = true
 	}
 	w.disks = append(w.disks, d)
 	return d
@@ -275,16 +274,16 @@ func (w *world) clear() {
 	}
 	failed := w.t.Failed()
 	for _, d := range w.disks {
-		_ = os.Remove(filepath.Join(d.path, filler))
-		if !d.mounted {
+		if d.Disk == nil {
 			continue
 		}
+		_ = d.Free() // it may not be full
 		if failed {
 			if err := os.CopyFS(filepath.Join(w.dir, "kept", d.name), os.DirFS(d.path)); err != nil {
 				w.t.Logf("what was on %s is not kept: %v", d.name, err)
 			}
 		}
-		if err := unmount(d.path); err != nil {
+		if err := d.Unmount(); err != nil {
 			w.t.Logf("%s stays mounted: %v", d.path, err)
 		}
 	}
