@@ -149,10 +149,7 @@ func (x *exchange) storeAgain(o *outcome, code reason.Code, status int) {
 	u := new(store.Unit)
 	entry := x.newEntry(audit.KindOutcome, o.Result, code)
 	at := x.s.addDecision(u, ref, c, o)
-	if len(x.out) > 0 {
-		u.Commands = x.tokens.store(u.Commands, entry)
-		entry.Decisions = appendDecisions(entry.Decisions, x.ansView.Decisions(), x.p.plan.Callers[x.caller].Name)
-	}
+	x.addAnswer(u, entry)
 	entry.Status, entry.Upstream = status, o.Upstream
 	x.addLegs(entry)
 	u.Entries = append(u.Entries, x.s.sealing().Seal(nil, entry))

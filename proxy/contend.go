@@ -21,17 +21,21 @@ func (x *exchange) contend(sealed []byte) (again bool, e *reason.Error) {
 			{Kind: store.Get, Key: store.UnknownKey(x.key, x.attempt)},
 			{Kind: store.Get, Key: store.AliveKey(c.Chain)},
 			{Kind: store.Get, Key: store.ClaimKey(x.key, x.attempt+1)},
+			{Kind: store.Get, Key: store.PendingKey(x.key, x.attempt)},
 		}
 		if e := x.lookUp(found); e != nil {
 			return false, e
 		}
 		o, err := x.s.openOutcome(found[0].Prior, x.key, x.attempt, c)
+		p, unread := x.s.openPending(found[4].Prior, store.Ref{K: x.key, A: x.attempt}, c)
 		switch {
-		case err != nil:
+		case err != nil || unread != nil:
 			return false, refuse(reason.InDoubt, "the first attempt with this key cannot be read")
 		case o == nil && !x.sameBody(c):
 			return false, refuse(reason.BodyDiffers, "the key belongs to another request")
-		case o == nil && (found[1].Found || !found[2].Found):
+		case o == nil && p != nil && !p.over(x.s.clock()):
+			return false, x.replay(c, &p.outcome, p.Answer)
+		case o == nil && (p != nil || found[1].Found || !found[2].Found):
 			look, e := x.sendAgain(c)
 			if look {
 				continue
@@ -51,15 +55,15 @@ func (x *exchange) contend(sealed []byte) (again bool, e *reason.Error) {
 		case !x.sameBody(c):
 			return false, refuse(reason.BodyDiffers, "the key belongs to another request")
 		}
-		return false, x.replay(c, o)
+		return false, x.replay(c, o, decidedAnswer(o, p))
 	}
 	return false, refuse(reason.KeyMalformed, "the key has been tried too often")
 }
 
-// replay gives the first answer again.
-func (x *exchange) replay(c *claim, o *outcome) *reason.Error {
-	a := o.Answer
-	if a == nil || (c.Keep > 0 && x.s.clock().UnixMilli()-o.At > c.Keep) {
+// replay gives the first answer again, under the outcome as it is today.
+func (x *exchange) replay(c *claim, o *outcome, a *storedAnswer) *reason.Error {
+	tooOld := o.Result != audit.ResultPending && c.Keep > 0 && x.s.clock().UnixMilli()-o.At > c.Keep
+	if a == nil || tooOld {
 		return refuse(reason.AnswerForgotten, "the sale is "+o.Result.String()+", its answer is not kept any more")
 	}
 	legs, e := x.legsKept(c, a.Legs)

@@ -141,13 +141,15 @@ func (l *Outbox) held(ctx context.Context, yield func(control.Leg) error) error 
 	})
 }
 
-// Doubts lists the sales in doubt, the oldest first.
+// Doubts lists the sales in doubt and those that are pending, the oldest first
+// within a lane.
 func (l *Outbox) Doubts(ctx context.Context, yield func(control.Doubt) error) error {
 	return l.s.open(ctx, func(o openClaim) error {
-		if !o.doubt {
+		if !o.doubt && !o.pending {
 			return nil
 		}
-		return yield(control.Doubt{Key: o.ref.K, Attempt: o.ref.A, Request: o.claim.Request, Route: o.claim.Route, Caller: o.claim.Caller,
+		return yield(control.Doubt{Pending: o.pending, Until: o.until,
+			Key: o.ref.K, Attempt: o.ref.A, Request: o.claim.Request, Route: o.claim.Route, Caller: o.claim.Caller,
 			Chain: o.claim.Chain, Since: time.UnixMilli(o.claim.At).UTC(), Reason: o.reason, Held: len(o.claim.Legs)})
 	})
 }
@@ -158,6 +160,9 @@ type openClaim struct {
 	claim  *claim
 	doubt  bool   // its outcome is unknown, or its process is dead
 	reason string // why; empty where the process is dead
+
+	pending bool      // the primary left it open: it is not in doubt
+	until   time.Time // for how long; zero: it did not
 }
 
 // open reads the claims that have no outcome, the oldest first within a lane.
@@ -179,12 +184,13 @@ func (s *Server) open(ctx context.Context, yield func(openClaim) error) error {
 			if o.Unknown != nil {
 				found[i].doubt, found[i].reason = true, s.whyUnknown(o.Unknown, o.Ref)
 			}
+			s.learnPending(&found[i], o.Pending)
 		}
 		if err := s.askAlive(ctx, alive); err != nil {
 			return err
 		}
 		for _, o := range found {
-			o.doubt = o.doubt || !alive[o.claim.Chain]
+			o.doubt = !o.pending && (o.doubt || !alive[o.claim.Chain])
 			if err := yield(o); err != nil {
 				return err
 			}
@@ -192,6 +198,24 @@ func (s *Server) open(ctx context.Context, yield func(openClaim) error) error {
 		if cursor = next; cursor == "" {
 			return nil
 		}
+	}
+}
+
+// pendingTooLong is the reason of a doubt about a sale that no later call has
+// decided in time.
+const pendingTooLong = "pending_too_long"
+
+// learnPending adds what a pending register says. One that cannot be read says
+// nothing: the sale is what it would be without.
+func (s *Server) learnPending(o *openClaim, sealed []byte) {
+	p, err := s.openPending(sealed, o.ref, o.claim)
+	if err != nil || p == nil {
+		return
+	}
+	o.until = time.UnixMilli(p.Until).UTC()
+	o.pending = !p.over(s.clock())
+	if !o.pending && !o.doubt {
+		o.doubt, o.reason = true, pendingTooLong
 	}
 }
 

@@ -16,6 +16,19 @@ func (x *exchange) settle(result audit.Result, status int, fault reason.Code) {
 		state = audit.LegDropped
 	}
 	x.setLegStates(state)
+	x.writeAnswer(status, fault)
+	legs := x.legsHeader(result)
+	x.stamp(result, status, legs)
+	o := &outcome{Owner: x.owner(), By: "primary", At: x.s.clock().UnixMilli(), Result: result, Upstream: status}
+	if x.hasKey {
+		o.Answer = x.keepAnswer(status, x.legsToKeep(result, legs), fault)
+	}
+	x.storeOutcome(o, fault, status)
+}
+
+// writeAnswer writes the primary's answer as it was rendered for the caller, or
+// its status alone.
+func (x *exchange) writeAnswer(status int, fault reason.Code) {
 	r := &x.ctx.Response
 	if fault != reason.None {
 		x.withheld(status, fault)
@@ -27,13 +40,6 @@ func (x *exchange) settle(result audit.Result, status int, fault reason.Code) {
 			r.SetBody(x.out)
 		}
 	}
-	legs := x.legsHeader(result)
-	x.stamp(result, status, legs)
-	o := &outcome{Owner: x.owner(), By: "primary", At: x.s.clock().UnixMilli(), Result: result, Upstream: status}
-	if x.hasKey {
-		o.Answer = x.keepAnswer(status, x.legsToKeep(result, legs), fault)
-	}
-	x.storeOutcome(o, fault, status)
 }
 
 // keepAnswer makes what a repeat of the request is given.
@@ -71,9 +77,7 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 	x.arena = x.arena[:0]
 	x.addOutcome(u, o)
 	entry := x.newEntry(audit.KindOutcome, o.Result, code)
-	if len(x.out) > 0 {
-		u.Commands = x.tokens.store(u.Commands, entry)
-	}
+	x.addAnswer(u, entry)
 	if x.follows != nil {
 		x.s.addSaleDecision(u, store.Ref{K: x.key, A: x.attempt}, &x.claim, o, x.follows.pending)
 	}
@@ -90,9 +94,6 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 	}
 	entry.Status, entry.Upstream = status, o.Upstream
 	x.addLegs(entry)
-	if len(x.out) > 0 {
-		entry.Decisions = appendDecisions(entry.Decisions, x.ansView.Decisions(), x.p.plan.Callers[x.caller].Name)
-	}
 	u.Entries = append(u.Entries, x.sealEntry(entry))
 	x.p.metrics.Outcome(x.route, o.Result)
 	ours := x.commitFinal()
@@ -106,6 +107,16 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 	if ours {
 		x.dropBodies(o.Result)
 	}
+}
+
+// addAnswer adds the tokens of the answer to a unit, and what was decided about
+// it to its entry.
+func (x *exchange) addAnswer(u *store.Unit, entry *audit.Entry) {
+	if len(x.out) == 0 {
+		return
+	}
+	u.Commands = x.tokens.store(u.Commands, entry)
+	entry.Decisions = appendDecisions(entry.Decisions, x.ansView.Decisions(), x.p.plan.Callers[x.caller].Name)
 }
 
 // dropBodies deletes the large bodies that the outcome leaves nobody to send.

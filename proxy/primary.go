@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"time"
 
 	"chaperone/audit"
@@ -62,7 +63,7 @@ func (x *exchange) answered(u *upstream) {
 	status := x.resp.StatusCode()
 	x.legs[x.p.plan.Routes[x.route].Primary].status = status
 	readable, fault := x.readAnswer(u)
-	result := x.classify(status, readable)
+	result := classify(&x.p.plan.Routes[x.route], x.ans, status, readable, len(x.resp.Body()) == 0)
 	if x.again != nil {
 		result = secondAnswer(result, status)
 	}
@@ -76,13 +77,17 @@ func (x *exchange) answered(u *upstream) {
 		}
 		x.doubt(reason.PrimaryInDoubt, status)
 		return
-	case audit.ResultReleased:
+	case audit.ResultReleased, audit.ResultPending:
 		x.p.metrics.Leg(u.index, admin.LegAccepted)
 	default:
 		x.p.metrics.Leg(u.index, admin.LegRejected)
 	}
 	if fault == reason.None {
 		fault = x.renderAnswer(u)
+	}
+	if result == audit.ResultPending {
+		x.settlePending(status, fault)
+		return
 	}
 	x.settle(result, status, fault)
 }
@@ -103,28 +108,41 @@ func (x *exchange) readAnswer(u *upstream) (readable bool, fault reason.Code) {
 	return true, reason.None
 }
 
-// classify says what an answer means for the sale (DESIGN, fault table).
-func (x *exchange) classify(status int, readable bool) audit.Result {
-	r := &x.p.plan.Routes[x.route]
+// classify says what an answer means for the sale (DESIGN, fault table). ans is
+// the answer's body as it was scanned, if it is readable and not empty.
+func classify(r *rules.Route, ans *rewrite.Message, status int, readable, empty bool) audit.Result {
 	success := r.Legs[r.Primary].Success
 	class := status / 100
-	switch {
-	case class == 5, class == 3, class == 1, status == 408, status == 409:
+	if class == 5 || class == 3 || class == 1 || status == 408 || status == 409 {
 		return audit.ResultUnknown
-	case byStatus(success):
+	}
+	if byStatus(success) {
 		// What the body says does not count.
 		if statusMatches(success, status) {
 			return audit.ResultReleased
 		}
-	case readable && len(x.resp.Body()) > 0 && x.ans.Succeeded(status):
+	} else if readable && !empty && ans.Succeeded(status) {
 		return audit.ResultReleased
-	case len(x.resp.Body()) == 0 && class == 2:
+	}
+	switch {
+	case leavesOpen(r.Legs[r.Primary].Pending, ans, status, readable && !empty):
+		return audit.ResultPending
+	case !readable, empty && class == 2 && !byStatus(success):
 		return audit.ResultUnknown // it was to say something, and says nothing
 	}
-	if !readable {
-		return audit.ResultUnknown
-	}
 	return audit.ResultCancelled
+}
+
+// leavesOpen reports whether an answer that is no success leaves the sale to a
+// later call.
+func leavesOpen(p *rules.Pending, ans *rewrite.Message, status int, legible bool) bool {
+	if p == nil {
+		return false
+	}
+	if len(p.Where) > 0 {
+		return legible && ans.Pending(status)
+	}
+	return slices.ContainsFunc(p.Status, func(r rules.StatusRange) bool { return status >= r.From && status <= r.To })
 }
 
 // byStatus reports whether the HTTP status alone decides success.

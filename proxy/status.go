@@ -138,7 +138,7 @@ func (s *Server) state(ctx context.Context) admin.State {
 	for _, held := range s.outbox.breakers() {
 		st.Held = append(st.Held, held.Destination)
 	}
-	st.Doubts, st.OldestDoubt = s.countDoubts(ctx, now)
+	s.countOpen(ctx, now, &st)
 	return st
 }
 
@@ -182,20 +182,25 @@ func (s *Server) queues(ctx context.Context, now time.Time) []admin.QueueState {
 // errEnough ends a listing early.
 var errEnough = errors.New("proxy: enough")
 
-// countDoubts counts the sales in doubt.
-func (s *Server) countDoubts(ctx context.Context, now time.Time) (n int, oldest time.Duration) {
+// countOpen counts the sales in doubt and those that are pending.
+func (s *Server) countOpen(ctx context.Context, now time.Time, st *admin.State) {
+	counted := *st
 	err := s.open(ctx, func(o openClaim) error {
-		if o.doubt {
-			n++
-			oldest = max(oldest, now.Sub(time.UnixMilli(o.claim.At)))
+		age := now.Sub(time.UnixMilli(o.claim.At))
+		switch {
+		case o.doubt:
+			counted.Doubts++
+			counted.OldestDoubt = max(counted.OldestDoubt, age)
+		case o.pending:
+			counted.PendingSales++
+			counted.OldestPending = max(counted.OldestPending, age)
 		}
-		if n >= maxCounted {
+		if counted.Doubts+counted.PendingSales >= maxCounted {
 			return errEnough
 		}
 		return nil
 	})
-	if err != nil && err != errEnough {
-		return 0, 0
+	if err == nil || errors.Is(err, errEnough) {
+		*st = counted
 	}
-	return n, oldest
 }

@@ -9,6 +9,7 @@ type Claim struct {
 	Value   []byte // of the claim
 	Unknown []byte
 	Outcome []byte
+	Pending []byte
 }
 
 // LoadClaims reads the registers of attempts, in one round trip.
@@ -16,20 +17,21 @@ func LoadClaims(ctx context.Context, d Driver, refs []Ref) ([]Claim, error) {
 	if len(refs) == 0 {
 		return nil, nil
 	}
-	cmds := make([]Command, 0, 3*len(refs))
+	cmds := make([]Command, 0, 4*len(refs))
 	for _, r := range refs {
 		cmds = append(cmds,
 			Command{Kind: Get, Key: ClaimKey(r.K, r.A)},
 			Command{Kind: Get, Key: UnknownKey(r.K, r.A)},
-			Command{Kind: Get, Key: OutcomeKey(r.K, r.A)})
+			Command{Kind: Get, Key: OutcomeKey(r.K, r.A)},
+			Command{Kind: Get, Key: PendingKey(r.K, r.A)})
 	}
 	if err := applyAll(ctx, d, cmds); err != nil {
 		return nil, err
 	}
 	claims := make([]Claim, len(refs))
 	for i, r := range refs {
-		c := cmds[3*i:]
-		claims[i] = Claim{Ref: r, Value: found(&c[0]), Unknown: found(&c[1]), Outcome: found(&c[2])}
+		c := cmds[4*i:]
+		claims[i] = Claim{Ref: r, Value: found(&c[0]), Unknown: found(&c[1]), Outcome: found(&c[2]), Pending: found(&c[3])}
 	}
 	return claims, nil
 }
@@ -55,8 +57,8 @@ func applyAll(ctx context.Context, d Driver, cmds []Command) error {
 	return nil
 }
 
-// OpenClaim is a claim without an outcome: in doubt if its Unknown is there or
-// its chain is dead, otherwise in flight.
+// OpenClaim is a claim without an outcome: pending if its Pending is there, in
+// doubt if its Unknown is or its chain is dead, otherwise in flight.
 type OpenClaim struct {
 	Claim
 	Since int64 // Unix milliseconds

@@ -81,7 +81,7 @@ const namespace = "chaperone"
 
 func (m *Metrics) register() {
 	m.requests = m.counter("requests_total", "Requests answered, by route, class of the status code and reason of a refusal or fault (none: all went well).", "route", "code", "reason")
-	m.outcomes = m.counter("outcomes_total", "Outcomes of primary legs: released, cancelled, void, unknown.", "route", "outcome")
+	m.outcomes = m.counter("outcomes_total", "Outcomes of primary legs: released, cancelled, void, unknown, pending.", "route", "outcome")
 	m.decisions = m.counter("decisions_total", "Labelled values and items decided, by label and by the form in which they went on.", "label", "form")
 	m.legs = m.counter("leg_results_total", "Downstream calls and their ends, by destination.", "destination", "result")
 	m.egressBlocked = m.counter("egress_blocked_total", "Messages that the last check before sending refused, because they held a card number that the destination may not see. Its objective is zero.", "destination")
@@ -183,4 +183,4 @@ func (m *Metrics) Handler() http.Handler {
 
 // outcomeResults are the results that an outcome can have, in the order of their
 // slots.
-var outcomeResults = [...]audit.Result{audit.ResultReleased, audit.ResultCancelled, audit.ResultVoid, audit.ResultUnknown}
+var outcomeResults = [...]audit.Result{audit.ResultReleased, audit.ResultCancelled, audit.ResultVoid, audit.ResultUnknown, audit.ResultPending}

@@ -48,6 +48,9 @@ type State struct {
 	Held        []string     // destinations whose legs are held back, since they fail as a whole
 	Doubts      int          // sales in doubt
 	OldestDoubt time.Duration
+
+	PendingSales  int // that the primary left open
+	OldestPending time.Duration
 }
 
 // QueueState is what waits for one destination.
@@ -131,6 +134,8 @@ var (
 	descBreaker        = desc("destination_breaker_open", "Whether a destination fails as a whole, so that its legs are held back but for probes.", "destination")
 	descDoubts         = desc("doubts", "Sales whose primary may or may not have charged.")
 	descOldestDoubt    = desc("doubt_oldest_age_seconds", "Age of the oldest sale in doubt.")
+	descPendingSales   = desc("pending_sales", "Sales that the primary left open until a later call decides.")
+	descOldestPending  = desc("pending_oldest_age_seconds", "Age of the oldest sale that the primary left open.")
 )
 
 // Describe is that of prometheus.Collector.
@@ -140,7 +145,7 @@ func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 		descJournalBytes, descSpoolLimit, descSpooling, descStoreDraining,
 		descLogSeq, descCheckpointSeq, descCheckpointTime, descKeyring, descVaultUp, descVaultSealed,
 		descVaultDenied, descVaultLost, descVaultRefreshed, descVaultToken, descKeyRevision, descKeyGeneration, descKeyAge,
-		descDepth, descOldest, descDead, descParked, descBreaker, descDoubts, descOldestDoubt,
+		descDepth, descOldest, descDead, descParked, descBreaker, descDoubts, descOldestDoubt, descPendingSales, descOldestPending,
 	} {
 		ch <- d
 	}
@@ -176,6 +181,8 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	s.collectKeys(gauge)
 	gauge(descDoubts, float64(s.Doubts))
 	gauge(descOldestDoubt, s.OldestDoubt.Seconds())
+	gauge(descPendingSales, float64(s.PendingSales))
+	gauge(descOldestPending, s.OldestPending.Seconds())
 	held := make(map[string]bool, len(s.Held))
 	for _, name := range s.Held {
 		held[name] = true

@@ -102,6 +102,10 @@ type Doubt struct {
 	Since   time.Time `json:"since"`
 	Reason  string    `json:"reason,omitempty"` // code; empty: its proxy died
 	Held    int       `json:"held"`             // legs that wait
+	// Pending says that the primary left the sale open: a later call decides
+	// it, and from Until on it counts as doubt.
+	Pending bool      `json:"pending,omitempty"`
+	Until   time.Time `json:"until,omitzero"`
 }
 
 // Message is one line of a stream: an item, or the end.
