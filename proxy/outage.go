@@ -88,6 +88,23 @@ func (x *exchange) recorded() {
 	x.owed = store.Command{}
 }
 
+// unlease makes legs due at a time that were released under leases, where
+// nobody uses those: the outcome is on local disk, and they go behind it.
+func (x *exchange) unlease(at int64) {
+	var moves []store.Command
+	for _, legs := range [][]*parcel{x.parcels, x.awaited} {
+		for _, p := range legs {
+			moves = append(moves, store.Command{Kind: store.QueueMove, Queue: store.Due, Member: p.item.Member, From: p.item.Score, Score: at})
+		}
+	}
+	if len(moves) == 0 {
+		return
+	}
+	if err := x.s.committer.CommitLater(&store.Unit{Commands: moves}); err != nil {
+		x.s.logger.Warn("released legs wait for the end of their leases", "request", x.id, "error", err)
+	}
+}
+
 // needsStore reports whether the answer to a read has to be the store's, and is
 // not: what this process does not know may be there all the same.
 func (r *resolver) needsStore(a *ask, c *store.Command) bool {

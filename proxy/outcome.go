@@ -101,6 +101,9 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 		x.s.saleSettled(u, &x.claim, o, x.follows.pending)
 	}
 	if waiting > 0 {
+		if !ours {
+			x.unlease(o.At)
+		}
 		x.handOver(ours)
 		x.await(ours)
 	}
