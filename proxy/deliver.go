@@ -192,7 +192,7 @@ func (b *outbox) send(p *parcel) (status int, err error) {
 	resp := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(resp)
 	began := time.Now()
-	p.how, err = p.to.call(began.Add(p.to.timeout), p.leg.Method, message, tail, resp, func() bool { return true })
+	p.how, err = p.to.callUnder(&b.cuts, began.Add(p.to.timeout), p.leg.Method, message, tail, resp, func() bool { return true })
 	if p.how != answered {
 		result := admin.LegBroken
 		switch {
@@ -219,6 +219,9 @@ func (b *outbox) failed(p *parcel, status int, err error) {
 	t := &p.trial
 	found := judge(p.how, status, err, t)
 	why := reasonOf(status, err)
+	if err != nil && b.cuts.isOver() {
+		found, why = crowded, "proxy_stopped" // its own doing, not the destination's
+	}
 	counts := found != crowded && status != fasthttp.StatusTooManyRequests
 	switch l := b.laneOf(p.member.Dest); {
 	case l == nil:

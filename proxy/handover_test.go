@@ -2,11 +2,13 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"chaperone/audit"
 	"chaperone/proxy/admin/control"
 	"chaperone/rules"
 	"chaperone/store"
@@ -178,5 +180,45 @@ func TestTheOldestOfAGroupIsHandedOver(t *testing.T) {
 	b.until("the outbox is empty", func() bool { return len(b.legs("")) == 0 })
 	if n := len(b.ehr.all()); n != 2 {
 		t.Errorf("%d legs were sent", n)
+	}
+}
+
+// TestTheDrainEnds: a proxy that stops while a destination hangs ends in time,
+// and what it has cut off goes out by the next process, under the same key.
+func TestTheDrainEnds(t *testing.T) {
+	b := newBed(t, func(b *bed) {
+		b.tune = func(o *Options) { o.Limits.UpstreamTimeout, o.Limits.DrainTimeout = 10*patience, time.Second }
+	})
+	stuck := make(chan struct{})
+	t.Cleanup(func() { close(stuck) })
+	b.ehr.setAnswer(func(int, received) reply { return reply{status: 201, hang: stuck} })
+	const n = 40 // more than are sent at once
+	for i := range n {
+		b.post("/v1/checkout", sale(t, fmt.Sprint("s", i)))
+	}
+	b.ehr.await(t, b.server.outbox.o.Workers)
+	b.ledger.await(t, n)
+	b.stop()
+	sent := map[string]bool{}
+	for _, r := range b.ehr.all() {
+		sent[r.key] = true
+	}
+	before := len(b.ehr.all())
+	b.ehr.setAnswer(always(201, ""))
+	b.start()
+	b.until("the outbox is empty", func() bool { return len(b.legs("")) == 0 })
+	again := 0
+	for _, r := range b.ehr.all()[before:] {
+		if sent[r.key] {
+			again++
+		}
+	}
+	if again != before || len(b.ehr.all()) != n+before {
+		t.Errorf("%d of %d were sent again, %d in all", again, before, len(b.ehr.all()))
+	}
+	for _, e := range b.entries() {
+		if e.Kind == audit.KindDelivery && e.Legs[0].To == "ehr" && e.Legs[0].Tries != 1 {
+			t.Errorf("%d tries are counted", e.Legs[0].Tries)
+		}
 	}
 }

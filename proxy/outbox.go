@@ -68,6 +68,7 @@ type outbox struct {
 	ended   map[attempt]*ending  // what is known of the ends of legs
 	busy    map[string]bool      // by member
 	parcels sync.Pool            // of *parcel, those that are handed over
+	cuts    cutter               // ends what is being sent when the process has to end
 	running sync.WaitGroup
 	done    chan struct{} // closed when run has returned
 }
@@ -82,7 +83,9 @@ func newOutbox(s *Server, o OutboxOptions) *outbox {
 	return &outbox{s: s, o: o.withDefaults(), logger: s.logger, lanes: map[string]*lane{}, away: map[string]time.Time{}, ended: map[attempt]*ending{}, busy: map[string]bool{}, done: make(chan struct{})}
 }
 
-// run delivers until ctx ends, then waits for what is being sent.
+// run delivers until ctx ends, then waits for what is being sent, for most of
+// the time that the drain may take: what is not answered by then goes out again
+// by the next process.
 func (b *outbox) run(ctx context.Context) {
 	defer close(b.done)
 	if err := b.s.recall(ctx); err != nil && ctx.Err() == nil {
@@ -95,7 +98,9 @@ func (b *outbox) run(ctx context.Context) {
 	for before := b.wall(); ; {
 		select {
 		case <-ctx.Done():
+			late := time.AfterFunc(b.s.limits.DrainTimeout*3/4, b.cuts.cut)
 			b.running.Wait()
+			late.Stop()
 			return
 		case <-poll.C:
 			b.openLanes(ctx)

@@ -141,6 +141,12 @@ const (
 // connection that the destination has closed meanwhile (seen by a peek, or by
 // a write that took nothing). From the first byte on there is one try.
 func (u *upstream) call(deadline time.Time, method string, message, tail []byte, resp *fasthttp.Response, may func() bool) (sending, error) {
+	return u.callUnder(nil, deadline, method, message, tail, resp, may)
+}
+
+// callUnder is call, of which the end of the process may cut the connection;
+// nil: it does not.
+func (u *upstream) callUnder(end *cutter, deadline time.Time, method string, message, tail []byte, resp *fasthttp.Response, may func() bool) (sending, error) {
 	for range maxStaleAttempts {
 		now := time.Now()
 		left := deadline.Sub(now)
@@ -164,6 +170,13 @@ func (u *upstream) call(deadline time.Time, method string, message, tail []byte,
 		if !may() {
 			u.client.ReleaseConn(pooled)
 			return sentNothing, errNotOurs
+		}
+		if end != nil {
+			if !end.hold(c) {
+				u.client.ReleaseConn(pooled)
+				return sentNothing, errCut
+			}
+			defer end.release(c)
 		}
 		if err := c.until(deadline, now); err != nil {
 			u.client.CloseConn(pooled)
@@ -222,6 +235,8 @@ func causeOf(err error) string {
 		return "none"
 	case errors.Is(err, errNotOurs):
 		return "lease too old"
+	case errors.Is(err, errCut):
+		return "the process ends"
 	case timedOut(err):
 		return "timeout"
 	case errors.Is(err, fasthttp.ErrNoFreeConns):

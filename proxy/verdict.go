@@ -28,7 +28,8 @@ const (
 	// failing: no answer, 5xx, 429, and what speaks of the caller in place of
 	// the content (401, 407, 421, a redirection): it would happen to any leg.
 	failing
-	// crowded: we had no connection to spare. Nothing was sent.
+	// crowded: we had no connection to spare, or no time. It says nothing of
+	// the destination.
 	crowded
 )
 
