@@ -15,6 +15,9 @@ func (l *loader) checkFollows() {
 		if r.Follows == nil {
 			continue
 		}
+		if text, _, ok := scalarText(nodes.items); ok && text == "required" {
+			nodes.items.Warn("items_not_required", "a call that follows a sale may come without line items: then each class's part in the sale counts", "remove the key")
+		}
 		l.checkAmount(r, nodes)
 		l.checkDecides(r, &nodes.follows)
 		if r.Follows.Route < 0 {

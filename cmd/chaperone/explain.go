@@ -6,10 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 
 	"chaperone/proxy"
+	"chaperone/rules"
 	"chaperone/rules/reason"
 	"chaperone/rules/rewrite"
 
@@ -81,14 +83,22 @@ func explain(cmd *cobra.Command, a *app, o explainOptions) error {
 	if o.asJSON {
 		return writeJSON(a.out, explanationJSON(ex))
 	}
-	_, err = io.WriteString(a.out, explanationText(ex, paletteFor(a.out), terminalWidth(a.out)))
+	_, err = io.WriteString(a.out, explanationText(ex, p.plan, paletteFor(a.out), terminalWidth(a.out)))
 	return err
 }
 
-// explanationText draws an explanation for a person.
-func explanationText(ex *proxy.Explanation, p palette, width int) string {
+// explanationText draws an explanation for a person. What the sale had that the
+// request may follow is not known here.
+func explanationText(ex *proxy.Explanation, plan *rules.Plan, p palette, width int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n", p.bold(fmt.Sprintf("route %s, caller %s", ex.Route, ex.Caller)))
+	head := fmt.Sprintf("route %s, caller %s", ex.Route, ex.Caller)
+	skipped := "not called: no item of its class"
+	route := &plan.Routes[slices.IndexFunc(plan.Routes, func(r rules.Route) bool { return r.Name == ex.Route })]
+	if f := route.Follows; f != nil {
+		head += ", about a sale of " + plan.Routes[f.Route].Name
+		skipped += ", unless there are no items and the sale had some"
+	}
+	fmt.Fprintf(&b, "%s\n\n", p.bold(head))
 	if e := ex.Refusal; e != nil {
 		fmt.Fprintf(&b, "%s %s, and nothing is sent\n%s\n\n", p.red("refused:"),
 			strconv.Itoa(e.Code.Status())+" "+strings.ToLower(http.StatusText(e.Code.Status())), refusalText(e))
@@ -99,8 +109,8 @@ func explanationText(ex *proxy.Explanation, p palette, width int) string {
 	column := columnWidth(len(ex.Parties), width)
 	var blocks []block
 	rows := [][]string{decisionHeads}
-	for _, party := range ex.Parties {
-		blocks = append(blocks, partyBlock(party, ex.Refusal != nil, column))
+	for i, party := range ex.Parties {
+		blocks = append(blocks, partyBlock(party, route.Legs[i].Sync, ex.Refusal != nil, skipped, column))
 		for _, d := range party.Decisions {
 			rows = append(rows, []string{party.To, d.Form.String(), d.Label, d.Class, d.Pattern, strconv.Itoa(d.Count), d.Rule})
 		}
@@ -113,18 +123,21 @@ func explanationText(ex *proxy.Explanation, p palette, width int) string {
 	return b.String()
 }
 
-// partyBlock is what one party gets.
-func partyBlock(party proxy.Party, refused bool, column int) block {
+// partyBlock is what one party gets; skipped says why a leg is left out.
+func partyBlock(party proxy.Party, sync, refused bool, skipped string, column int) block {
 	title := party.To
 	if party.Leg != party.To && party.Leg != "" {
 		title += " (" + party.Leg + ")"
 	}
-	if party.Primary {
+	switch {
+	case party.Primary:
 		title += ", primary"
+	case sync:
+		title += ", sync"
 	}
 	switch {
 	case party.Skipped:
-		return block{title, "not called: no item of its class"}
+		return block{title, skipped}
 	case refused:
 		return block{title, "not called"}
 	}

@@ -71,3 +71,27 @@ func TestSamplePolicy(t *testing.T) {
 		})
 	}
 }
+
+// TestSampleRefund gives a fifth of a sale of the sample back, by an amount
+// without items.
+func TestSampleRefund(t *testing.T) {
+	e := medspa(t)
+	m := e.NewMessage()
+	sold := strings.Replace(string(sample(t, "token-instead-of-card.json")), "CARD_TOKEN", "", 1)
+	if err := e.ScanRequest(m, 0, []byte(sold), Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	shares, exponent := m.Shares(nil), m.Exponent()
+	legs, err := follow(t, e, 1, string(sample(t, "partial-refund.json")), shares, exponent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{`"totals": {"total": -8328}`, `"totals": {"total": -7700}`, `"totals": {"total": -628}`} {
+		if key := string(alias(i, []byte("MS-2026-004414"))); !strings.Contains(legs[i], want) || !strings.Contains(legs[i], key) {
+			t.Errorf("leg %d lacks %s or %s:\n%s", i, want, key, legs[i])
+		}
+	}
+	if key, ok := m.IdempotencyKey(); !ok || string(key) != "MS-2026-004414" {
+		t.Errorf("the sale is %q", key)
+	}
+}
