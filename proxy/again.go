@@ -89,7 +89,7 @@ func (x *exchange) sendAgain(c *claim) (look bool, e *reason.Error) {
 	// for.
 	found := []store.Command{{Kind: store.Get, Key: store.OutcomeKey(ref.K, ref.A)}}
 	if e := x.lookUp(found); e != nil || found[0].Found {
-		turn.giveBack()
+		turn.giveBack(x.s.work)
 		return e == nil, e
 	}
 	entry := x.newEntry(audit.KindDecision, audit.ResultForwarded, reason.None)
@@ -98,7 +98,7 @@ func (x *exchange) sendAgain(c *claim) (look bool, e *reason.Error) {
 	x.addLegs(entry)
 	entry.Decisions = appendDecisions(entry.Decisions, x.legs[r.Primary].chosen, u.dest.Name)
 	if err := x.s.recordEntry(entry); err != nil {
-		turn.giveBack()
+		turn.giveBack(x.s.work)
 		return false, refuse(reason.StoreUnavailable, "the store did not take the record in time, so nothing is forwarded")
 	}
 	x.again = &again{claim: c, ref: ref, turn: turn}
@@ -136,7 +136,7 @@ func (x *exchange) notSentAgain(cause error) {
 		x.s.logger.Error("that a repeat was not sent is not on record", "request", x.id, "error", err)
 	}
 	x.final = true
-	x.again.turn.giveBack()
+	x.again.turn.giveBack(x.s.work)
 	x.code = reason.InDoubt
 	writeProblem(x.ctx, doubted(), reason.InDoubt.Status(), x.id)
 	x.stamp(audit.ResultUnknown, 0, x.legsHeader(audit.ResultUnknown))

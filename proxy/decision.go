@@ -104,16 +104,21 @@ func (c *claim) keep() time.Duration {
 // must not go with the outcome's own unit: if that outcome is not the one that
 // counts, legs may wait.
 func (s *Server) endClaim(ref store.Ref, c *claim, result audit.Result) {
-	var commands []store.Command
-	if result != audit.ResultReleased || len(c.Legs) == 0 {
-		commands = append(commands, store.Command{Kind: store.Expire, Key: store.ClaimKey(ref.K, ref.A), TTL: c.keep()})
-	}
-	if commands = dropBodies(commands, ref, c, result); len(commands) == 0 {
+	commands := endCommands(ref, c, result)
+	if len(commands) == 0 {
 		return
 	}
 	if err := s.committer.CommitLater(&store.Unit{Commands: commands}); err != nil {
 		s.logger.Warn("what an attempt needs no more lives on until the registers are looked through", "request", c.Request, "error", err)
 	}
+}
+
+// endCommands makes the commands of endClaim.
+func endCommands(ref store.Ref, c *claim, result audit.Result) (commands []store.Command) {
+	if result != audit.ResultReleased || len(c.Legs) == 0 {
+		commands = append(commands, store.Command{Kind: store.Expire, Key: store.ClaimKey(ref.K, ref.A), TTL: c.keep()})
+	}
+	return dropBodies(commands, ref, c, result)
 }
 
 // dropBodies deletes the large bodies of calls that nobody will make after an

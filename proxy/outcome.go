@@ -168,7 +168,7 @@ func (x *exchange) storeDoubt(code reason.Code, upstream, status int) {
 	x.s.logger.Warn("a sale is in doubt", "request", x.id, "route", x.p.plan.Routes[x.route].Name, "code", string(code), "upstream_status", upstream)
 	x.commitFinal()
 	if x.again != nil {
-		x.again.turn.giveBack()
+		x.again.turn.giveBack(x.s.work)
 	}
 }
 

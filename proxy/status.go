@@ -35,6 +35,7 @@ func (s *Server) openAdmin() error {
 			File: audit.CheckpointFile(s.o.DataDir)},
 		Outbox: list,
 		Legs:   legs,
+		Doubts: DoubtDesk{Outbox: list, Commit: s.commitEntries},
 		Status: s.status,
 		Tokens: desk,
 		Record: admin.RecorderFunc(s.record),

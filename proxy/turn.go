@@ -53,11 +53,11 @@ func (t *turn) holds(timeout time.Duration) bool { return t.age()+timeout < t.li
 // giveBack ends the turn before its time, where the attempt is as much in doubt
 // as before. A turn that is nearly over is left to end by itself: it may be
 // somebody else's by the time the store is told.
-func (t *turn) giveBack() {
+func (t *turn) giveBack(ctx context.Context) {
 	if t.age()+2*storeTimeout > t.life {
 		return
 	}
-	ctx, cancel := context.WithTimeout(t.s.work, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	_ = t.s.driver.Apply(ctx, []store.Command{{Kind: store.Delete, Key: store.AgainKey(t.ref.K, t.ref.A)}})
 }

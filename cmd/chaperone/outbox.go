@@ -15,6 +15,6 @@ open the store and the keyring themselves where none runs.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: groupOnly,
 	}
-	outbox.AddCommand(newOutboxListCommand(a), newOutboxShowCommand(a), newOutboxRetryCommand(a), newOutboxDropCommand(a), newOutboxDoubtsCommand(a))
+	outbox.AddCommand(newOutboxListCommand(a), newOutboxShowCommand(a), newOutboxRetryCommand(a), newOutboxDropCommand(a), newOutboxDoubtsCommand(a), newOutboxResolveCommand(a))
 	return outbox
 }

@@ -21,7 +21,8 @@ type ControlOptions struct {
 	DataDir string // an existing folder
 	Log     LogReader
 	Outbox  Outbox
-	Legs    LegDesk // nil: single legs are not served
+	Legs    LegDesk   // nil: single legs are not served
+	Doubts  DoubtDesk // nil: sales in doubt are listed, and cannot be resolved
 	Status  func(ctx context.Context) control.Status
 	Record  Recorder // of who reads the log or the outbox
 	Logger  *slog.Logger

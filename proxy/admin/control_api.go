@@ -26,6 +26,7 @@ func (c *Control) handler() http.Handler {
 	mux.HandleFunc("POST "+control.PathKeysNote, c.keysNote)
 	c.handleTokens(mux)
 	c.handleLegs(mux)
+	c.handleDoubts(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusNotFound, "no such path: the proxy and the command line are of different versions")
 	})
