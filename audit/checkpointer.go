@@ -3,6 +3,7 @@ package audit
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"sync"
@@ -47,11 +48,14 @@ type CheckpointerOptions struct {
 	Register Register
 	Every    time.Duration // at most this long after an entry; 0 means 1 s
 	Entries  uint64        // and at most this many entries after the last one; 0 means 1,000
+	// Announce is how often the newest checkpoint is logged, so that it is
+	// where the process's output goes; 0 means every minute.
+	Announce time.Duration
 	Logger   *slog.Logger
 }
 
-// Checkpointer signs the head of a chain as it moves, to a local file and to
-// the store.
+// Checkpointer signs the head of a chain as it moves, to a local file, to the
+// store, and now and then to the process's log.
 type Checkpointer struct {
 	o    CheckpointerOptions
 	file *checkpointFile
@@ -63,17 +67,20 @@ type Checkpointer struct {
 	at         time.Time  // when last was signed, by a clock that does not jump
 	registered Checkpoint // the last one in the store
 	failed     time.Time  // when the last attempt failed; zero: it did not
+	announced  Checkpoint // the last one in the process's output
+	spoke      time.Time  // when
 }
 
 // NewCheckpointer opens the file. Run writes to it and closes it.
 func NewCheckpointer(o CheckpointerOptions) (*Checkpointer, error) {
 	o.Every = cmp.Or(o.Every, time.Second)
 	o.Entries = cmp.Or(o.Entries, 1000)
+	o.Announce = cmp.Or(o.Announce, time.Minute)
 	f, err := openCheckpointFile(o.File)
 	if err != nil {
 		return nil, err
 	}
-	return &Checkpointer{o: o, file: f}, nil
+	return &Checkpointer{o: o, file: f, spoke: time.Now()}, nil
 }
 
 // Run signs the head as it moves until ctx ends. Call Close after the last
@@ -133,6 +140,10 @@ func (c *Checkpointer) step(ctx context.Context, now time.Time, final bool) erro
 			last := c.last
 			c.filed.Store(&last)
 		}
+	}
+	if !same(c.announced, c.last) && (final || now.Sub(c.spoke) >= c.o.Announce) {
+		c.announced, c.spoke = c.last, now
+		c.o.Logger.Info("checkpoint of the log", "checkpoint", json.RawMessage(c.last.Text()))
 	}
 	if !same(c.registered, c.last) {
 		ctx, cancel := context.WithTimeout(ctx, registerTime)

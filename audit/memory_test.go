@@ -75,22 +75,27 @@ func (m *memory) register(_ context.Context, chain string, text []byte) error {
 
 // chain appends n entries to a chain, made if need be.
 func (m *memory) chain(id string, n int) {
+	for range n {
+		m.append(id, Entry{Kind: KindDecision})
+	}
+}
+
+// append appends an entry to a chain, made if need be. It gets a time and a
+// request of its own.
+func (m *memory) append(id string, e Entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !slices.Contains(m.chains, id) {
 		m.chains = append(m.chains, id)
 	}
-	s := NewSealing(testSealer{}, id)
-	for range n {
-		seq := uint64(len(m.records[id]) + 1)
-		previous := First(id)
-		if seq > 1 {
-			previous = m.records[id][seq-2].Hash
-		}
-		e := Entry{Time: instant(int(seq) * 1000), Kind: KindDecision, Request: ID(fmt.Sprintf("r-%s-%d", id, seq))}
-		sealed := s.Seal(nil, &e)
-		m.records[id] = append(m.records[id], Record{Seq: seq, Entry: sealed, Hash: Next(previous, seq, sealed)})
+	seq := uint64(len(m.records[id]) + 1)
+	previous := First(id)
+	if seq > 1 {
+		previous = m.records[id][seq-2].Hash
 	}
+	e.Time, e.Request = instant(int(seq)*1000), ID(fmt.Sprintf("r-%s-%d", id, seq))
+	sealed := NewSealing(testSealer{}, id).Seal(nil, &e)
+	m.records[id] = append(m.records[id], Record{Seq: seq, Entry: sealed, Hash: Next(previous, seq, sealed)})
 }
 
 // head returns the head of a chain.

@@ -43,6 +43,10 @@ type Options struct {
 	Version string
 	Rev     string // of the source, for the metrics
 
+	// WitnessEvery is how often the heads of other proxies' chains are put into
+	// this one's; 0 means every 30 s, give or take a fifth.
+	WitnessEvery time.Duration
+
 	Logger *slog.Logger     // nil: none. Nothing of a message is ever logged
 	Clock  func() time.Time // wall-clock time; nil: time.Now
 }

@@ -149,6 +149,14 @@ func (s *Server) openLog(ctx context.Context) error {
 	return s.recordStart()
 }
 
+// witness puts the heads of other proxies' chains into ours.
+func (s *Server) witness() *audit.Witness {
+	return audit.NewWitness(audit.WitnessOptions{
+		Own: s.committer.Chain, Source: audit.FromStore(s.driver), Key: audit.NewSigner(s.ring.MAC).Public(),
+		Append: s.record, Every: s.o.WitnessEvery, Clock: s.clock, Logger: s.logger,
+	})
+}
+
 func newChain() string { return "node-" + letters.Random(idLetters) }
 
 func (s *Server) recordStart() error {
@@ -212,6 +220,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	defer endAside()
 	run(func() error { return s.http.Serve(s.listener) })
 	run(func() error { s.marks.Run(aside); return nil })
+	run(func() error { s.witness().Run(ctx); return nil })
 	run(func() error { s.outbox.run(ctx); return nil })
 	run(func() error { s.rebuild(ctx); return nil })
 	if s.admin != nil {
