@@ -47,16 +47,16 @@ type ArchiveOptions struct {
 
 // Archived is one thing that Archive did, or could not do.
 type Archived struct {
-	Chain string
-	From  uint64 // entries that are in File now, and in the store no more
-	To    uint64
-	File  string // name in the folder
-	Bytes int64  // its size
+	Chain string `json:"chain"`
+	From  uint64 `json:"from,omitempty"` // entries that are in File now, and in the store no more
+	To    uint64 `json:"to,omitempty"`
+	File  string `json:"file,omitempty"`  // name in the folder
+	Bytes int64  `json:"bytes,omitempty"` // its size
 	// Gone says that a chain that nobody writes any more is wholly archived,
 	// and no longer in the store.
-	Gone bool
+	Gone bool `json:"gone,omitempty"`
 	// Problem says why a chain, or its rest, stays as it is.
-	Problem string
+	Problem string `json:"problem,omitempty"`
 }
 
 // Archive moves what is older than the window from the store into segments, a

@@ -90,19 +90,9 @@ func (q *BreachQuery) exposure(e *Entry) *Exposure {
 func (q *BreachQuery) byCaller(e *Entry) (shown []Shown) {
 	switch {
 	case e.Kind == KindDecision:
-		for _, d := range e.Decisions {
-			if d.Label == "" && d.Class == "" {
-				continue
-			}
-			s := Shown{d.Label, d.Class, FormSent, d.Count}
-			// The same values are decided upon for each destination.
-			at := slices.IndexFunc(shown, func(o Shown) bool { return o.Label == s.Label && o.Class == s.Class })
-			if at < 0 {
-				shown = append(shown, s)
-			} else {
-				shown[at].Count = max(shown[at].Count, s.Count)
-			}
-		}
+		shown = widest(e.Decisions, func(d *Decision) (Shown, bool) {
+			return Shown{d.Label, d.Class, FormSent, d.Count}, d.Label != "" || d.Class != ""
+		})
 		if shown == nil {
 			shown = []Shown{{Form: FormSent, Count: 1}}
 		}
@@ -118,6 +108,38 @@ func (q *BreachQuery) byCaller(e *Entry) (shown []Shown) {
 	return shown
 }
 
+// widest adds up decisions for each party, and takes the largest sum of any: the
+// same values are decided upon for each.
+func widest(decisions []Decision, pick func(*Decision) (Shown, bool)) (shown []Shown) {
+	type sum struct {
+		to Name
+		Shown
+	}
+	var sums []sum
+	for i := range decisions {
+		s, ok := pick(&decisions[i])
+		if !ok {
+			continue
+		}
+		to := decisions[i].To
+		at := slices.IndexFunc(sums, func(o sum) bool { return o.to == to && o.same(s) })
+		if at < 0 {
+			sums = append(sums, sum{to, s})
+		} else {
+			sums[at].Count += s.Count
+		}
+	}
+	for _, s := range sums {
+		at := slices.IndexFunc(shown, s.same)
+		if at < 0 {
+			shown = append(shown, s.Shown)
+		} else {
+			shown[at].Count = max(shown[at].Count, s.Count)
+		}
+	}
+	return shown
+}
+
 // byToken is what tokens of a label stand for.
 func (q *BreachQuery) byToken(e *Entry) (shown []Shown) {
 	of := func(l Name) bool {
@@ -125,17 +147,9 @@ func (q *BreachQuery) byToken(e *Entry) (shown []Shown) {
 	}
 	switch e.Kind {
 	case KindDecision, KindOutcome:
-		for _, d := range e.Decisions {
-			if d.Form != "token" || !of(d.Label) {
-				continue
-			}
-			at := slices.IndexFunc(shown, func(o Shown) bool { return o.Label == d.Label })
-			if at < 0 {
-				shown = append(shown, Shown{Label: d.Label, Form: d.Form, Count: d.Count})
-			} else {
-				shown[at].Count = max(shown[at].Count, d.Count)
-			}
-		}
+		shown = widest(e.Decisions, func(d *Decision) (Shown, bool) {
+			return Shown{Label: d.Label, Form: d.Form, Count: d.Count}, d.Form == "token" && of(d.Label)
+		})
 	case KindMint, KindReveal:
 		form := Name("token")
 		if e.Kind == KindReveal {

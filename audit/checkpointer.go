@@ -102,6 +102,13 @@ func (c *Checkpointer) Run(ctx context.Context) {
 	}
 }
 
+// Sign signs the head now.
+func (c *Checkpointer) Sign(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.step(ctx, time.Now(), true)
+}
+
 // Close signs the head a last time and closes the file. Run has returned.
 func (c *Checkpointer) Close(ctx context.Context) error {
 	c.mu.Lock()

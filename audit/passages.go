@@ -15,6 +15,9 @@ type Shown struct {
 	Count int  `json:"count"`
 }
 
+// same reports whether two speak of the same, whatever their counts.
+func (s Shown) same(o Shown) bool { return s.Label == o.Label && s.Class == o.Class && s.Form == o.Form }
+
 // passage is one leg that reached its destination, or perhaps did.
 type passage struct {
 	at       time.Time // when the leg was sent, or delivered
@@ -139,9 +142,10 @@ func shownTo(decisions []Decision, to Name) []Shown {
 		if d.To != to || d.Form == "drop" || d.Form == "block" || d.Label == "" && d.Class == "" {
 			continue
 		}
-		at := slices.IndexFunc(all, func(s Shown) bool { return s.Label == d.Label && s.Class == d.Class && s.Form == d.Form })
+		s := Shown{d.Label, d.Class, d.Form, d.Count}
+		at := slices.IndexFunc(all, s.same)
 		if at < 0 {
-			all = append(all, Shown{d.Label, d.Class, d.Form, d.Count})
+			all = append(all, s)
 			continue
 		}
 		all[at].Count += d.Count

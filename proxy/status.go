@@ -29,10 +29,13 @@ func (s *Server) openAdmin() error {
 			return err
 		}
 	}
+	log := &audit.Reader{Source: audit.FromStore(s.driver), Sealer: s.ring, Key: audit.NewSigner(s.ring.MAC).Public(),
+		File: audit.CheckpointFile(s.o.DataDir)}
 	s.control, err = admin.ListenControl(admin.ControlOptions{
 		DataDir: s.o.DataDir,
-		Log: &audit.Reader{Source: audit.FromStore(s.driver), Sealer: s.ring, Key: audit.NewSigner(s.ring.MAC).Public(),
-			File: audit.CheckpointFile(s.o.DataDir)},
+		Log:     log,
+		Desk: &admin.LogDesk{Log: log, Driver: s.driver, Ring: s.ring, Plan: desk.Plan, Commit: s.commitEntry,
+			DataDir: s.o.DataDir, Clock: s.clock, Logger: s.logger},
 		Outbox: list,
 		Legs:   legs,
 		Doubts: DoubtDesk{Outbox: list, Commit: s.commitEntries},

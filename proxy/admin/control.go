@@ -16,7 +16,7 @@ import (
 	"chaperone/vault/keys"
 )
 
-// ControlOptions of the control socket. All fields but Ring are required.
+// ControlOptions of the control socket. The last three may be nil.
 type ControlOptions struct {
 	DataDir string // an existing folder
 	Log     LogReader
@@ -28,6 +28,7 @@ type ControlOptions struct {
 	Logger  *slog.Logger
 	Ring    *keys.Ring // nil: the keyring is not served
 	Tokens  *TokenDesk // nil: tokens are not served
+	Desk    *LogDesk   // nil: the log is neither archived nor searched
 }
 
 // Control is the control socket of a running proxy.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"chaperone/audit"
@@ -16,8 +15,7 @@ import (
 func (c *Control) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+control.PathStatus, c.status)
-	mux.HandleFunc("GET "+control.PathLogTail, c.logTail)
-	mux.HandleFunc("GET "+control.PathLogVerify, c.logVerify)
+	c.handleLog(mux)
 	mux.HandleFunc("GET "+control.PathOutbox, c.outbox)
 	mux.HandleFunc("GET "+control.PathDoubts, c.doubts)
 	mux.HandleFunc("GET "+control.PathKeys, c.keys)
@@ -33,59 +31,8 @@ func (c *Control) handler() http.Handler {
 	return mux
 }
 
-// maxTail bounds what one call may read from the end of the log.
-const maxTail = 100_000
-
 func (c *Control) status(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, c.options.Status(r.Context()))
-}
-
-func (c *Control) logTail(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	n, err := strconv.Atoi(q.Get("n"))
-	if err != nil || n < 0 || n > maxTail {
-		refuse(w, http.StatusBadRequest, "n is a number from 0 to "+strconv.Itoa(maxTail))
-		return
-	}
-	follow, err := strconv.ParseBool(q.Get("follow"))
-	if err != nil {
-		refuse(w, http.StatusBadRequest, "follow is true or false")
-		return
-	}
-	action := audit.ActionLogTail
-	if follow {
-		action = audit.ActionLogFollow
-	}
-	if !c.recorded(w, r, action) {
-		return
-	}
-	c.stream(w, r, func(s *stream) error {
-		return c.options.Log.Tail(r.Context(), audit.TailOptions{Last: n, Follow: follow}, func(l audit.Line) error {
-			return s.item(LogLine(l))
-		})
-	})
-}
-
-// LogLine puts a line of the log into the words of the socket.
-func LogLine(l audit.Line) control.LogLine {
-	line := control.LogLine{Chain: l.Chain, Seq: l.Seq, Fault: string(l.Fault)}
-	if l.Fault == "" {
-		line.Entry = l.Entry.Append(nil)
-	}
-	return line
-}
-
-func (c *Control) logVerify(w http.ResponseWriter, r *http.Request) {
-	if !c.recorded(w, r, audit.ActionLogVerify) {
-		return
-	}
-	report, err := c.options.Log.Verify(r.Context())
-	if err != nil {
-		c.options.Logger.Warn("log verify", "error", err)
-		refuse(w, http.StatusServiceUnavailable, err.Error())
-		return
-	}
-	writeJSON(w, http.StatusOK, report)
 }
 
 func (c *Control) outbox(w http.ResponseWriter, r *http.Request) {
@@ -143,16 +90,26 @@ type stream struct {
 // lineTime is how long a reader may take over one line before it is given up.
 const lineTime = 30 * time.Second
 
-// stream sends what items yields, and an end that says whether that was all.
-func (c *Control) stream(w http.ResponseWriter, r *http.Request, items func(*stream) error) {
+// newStream begins the answer.
+func newStream(w http.ResponseWriter) *stream {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	s := &stream{w: w, control: http.NewResponseController(w), encoder: json.NewEncoder(w)}
 	// So that a follower of a quiet log sees that it is connected.
 	_ = s.control.Flush()
-	err := items(s)
+	return s
+}
+
+// stream sends what items yields, and an end that says whether that was all.
+func (c *Control) stream(w http.ResponseWriter, r *http.Request, items func(*stream) error) {
+	s := newStream(w)
+	c.end(s, r, control.Message{End: true}, items(s))
+}
+
+// end sends the last message of a stream: end, or what went wrong.
+func (c *Control) end(s *stream, r *http.Request, end control.Message, err error) {
 	switch {
 	case err == nil:
-		_ = s.send(control.Message{End: true})
+		_ = s.send(end)
 	case errors.Is(err, errReaderGone), errors.Is(err, context.Canceled):
 		// Nobody is left to be told.
 	default:

@@ -59,7 +59,7 @@ func (c *Control) handleTokens(mux *http.ServeMux) {
 		if !ok {
 			return
 		}
-		v, err := desk.Rebuild(r.Context(), operator(r, "", asked.Reason))
+		v, err := desk.Rebuild(r.Context(), operator(r, "", asked.Reason), asked.Archive...)
 		c.answer(w, r, v, err)
 	})
 }

@@ -106,14 +106,15 @@ type rebuilt struct {
 
 // Rebuild reads the whole log, and gives the index of known tokens every card
 // token back that the log says was made, and every revocation. Values of
-// vaulted tokens are not in the log: what is lost of those stays lost.
-func (d *TokenDesk) Rebuild(ctx context.Context, a Asker) (control.TokensRebuilt, error) {
+// vaulted tokens are not in the log: what is lost of those stays lost. What was
+// archived is read from the folders that are named.
+func (d *TokenDesk) Rebuild(ctx context.Context, a Asker, archive ...string) (control.TokensRebuilt, error) {
 	var out control.TokensRebuilt
 	if err := CheckReason(a.Reason); err != nil {
 		return out, refusal(http.StatusUnprocessableEntity, err.Error())
 	}
 	found := map[string]*rebuilt{}
-	if err := d.readLog(ctx, found, &out); err != nil {
+	if err := d.readLog(ctx, archive, found, &out); err != nil {
 		return out, d.away(err)
 	}
 	e := d.entry(&a, audit.KindAdmin, audit.ResultOK)
@@ -156,37 +157,19 @@ func (d *TokenDesk) Rebuild(ctx context.Context, a Asker) (control.TokensRebuilt
 	return out, nil
 }
 
-// readLog gathers what the entries of all chains say of tokens. Whatever was
-// revoked once stays so, in whichever order the chains are read.
-func (d *TokenDesk) readLog(ctx context.Context, found map[string]*rebuilt, out *control.TokensRebuilt) error {
-	src := audit.FromStore(d.Driver)
-	chains, err := src.Chains(ctx)
-	if err != nil {
-		return err
-	}
-	for _, chain := range chains {
-		sealing := audit.NewSealing(d.Ring, chain)
-		for from := uint64(1); ; {
-			records, err := src.Records(ctx, chain, from, rebuildPage)
-			if err != nil {
-				return err
-			}
-			for i := range records {
-				entry, err := sealing.Open(records[i].Entry)
-				out.Entries++
-				if err != nil {
-					out.Unreadable++
-					continue
-				}
-				gather(found, &entry)
-			}
-			if len(records) < rebuildPage {
-				break
-			}
-			from = records[len(records)-1].Seq + 1
+// readLog gathers what the entries of all chains say of tokens, those in the
+// segments of some folders included. Whatever was revoked once stays so, in
+// whichever order the chains are read.
+func (d *TokenDesk) readLog(ctx context.Context, archive []string, found map[string]*rebuilt, out *control.TokensRebuilt) error {
+	log := &audit.Reader{Source: audit.FromStore(d.Driver), Sealer: d.Ring, Key: audit.NewSigner(d.Ring.MAC).Public()}
+	sum, err := log.Entries(ctx, archive, func(l *audit.Line) error {
+		if l.Fault == "" {
+			gather(found, &l.Entry)
 		}
-	}
-	return nil
+		return nil
+	})
+	out.Entries, out.Unreadable, out.Unread = int(sum.Entries), int(sum.Unreadable), int(sum.Unread)
+	return err
 }
 
 // gather takes what one entry says.

@@ -14,8 +14,6 @@ import (
 	"strconv"
 	"syscall"
 	"time"
-
-	"chaperone/audit"
 )
 
 // ErrNotRunning is wrapped where no proxy runs on a data folder, so that its
@@ -73,12 +71,6 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return s, c.document(ctx, PathStatus, nil, &s)
 }
 
-// Verify lets the proxy verify its log. It may take as long as the log is.
-func (c *Client) Verify(ctx context.Context) (audit.Report, error) {
-	var r audit.Report
-	return r, c.document(ctx, PathLogVerify, nil, &r)
-}
-
 // Tail yields the last n entries, and with follow those that come until ctx
 // ends. The reading is on record before the first. It stops at an error of
 // yield and returns it.
@@ -111,6 +103,11 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (*http.
 	if err != nil {
 		return nil, err
 	}
+	return c.do(request)
+}
+
+// do sends a request, and turns a refusal into an Error.
+func (c *Client) do(request *http.Request) (*http.Response, error) {
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -144,27 +141,6 @@ func stream[T any](ctx context.Context, c *Client, path string, query url.Values
 		return err
 	}
 	defer response.Body.Close()
-	d := json.NewDecoder(bufio.NewReader(response.Body))
-	for {
-		var m Message
-		if err := d.Decode(&m); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return fmt.Errorf("%w: %w", ErrCut, err)
-		}
-		switch {
-		case m.Error != "":
-			return &Error{Status: http.StatusOK, Message: m.Error}
-		case m.End:
-			return nil
-		}
-		var item T
-		if err := json.Unmarshal(m.Item, &item); err != nil {
-			return fmt.Errorf("control socket: item of %s: %w", path, err)
-		}
-		if err := yield(item); err != nil {
-			return err
-		}
-	}
+	_, err = items(ctx, path, json.NewDecoder(bufio.NewReader(response.Body)), yield)
+	return err
 }

@@ -106,7 +106,8 @@ type TokenPage struct {
 
 // TokenRebuild asks that the index of known tokens is made again from the log.
 type TokenRebuild struct {
-	Reason string `json:"reason"`
+	Reason  string   `json:"reason"`
+	Archive []string `json:"archive,omitempty"` // folders of segments that are read, too
 }
 
 // TokensRebuilt says what was found in the log.
@@ -116,6 +117,7 @@ type TokensRebuilt struct {
 	Restored   int `json:"restored"`   // of these, missing in the index
 	Revoked    int `json:"revoked"`    // tokens of any format that were revoked
 	Unreadable int `json:"unreadable"` // entries that do not open
+	Unread     int `json:"unread"`     // entries that were archived to a folder that was not named, or are missing
 }
 
 // MakeToken makes a token.

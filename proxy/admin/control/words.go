@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"time"
+
+	"chaperone/audit"
 )
 
 // SocketName is the name of the socket in the data folder.
@@ -19,11 +21,11 @@ const SocketName = "chaperone.sock"
 // SocketPath returns the path of the control socket of a data folder.
 func SocketPath(dataDir string) string { return filepath.Join(dataDir, SocketName) }
 
-// The paths of the API. All are GET; those of the keyring are below.
+// The paths of the API. All are GET; log.go, keys.go and tokens.go have others.
 const (
 	PathStatus    = "/v1/status"
 	PathLogTail   = "/v1/log/tail"   // ?n=INT&follow=BOOL → stream of LogLine
-	PathLogVerify = "/v1/log/verify" // → audit.Report
+	PathLogVerify = "/v1/log/verify" // ?archive=DIR… → audit.Report
 	PathOutbox    = "/v1/outbox"     // ?state=LegState → stream of Leg
 	PathDoubts    = "/v1/doubts"     // → stream of Doubt
 )
@@ -112,5 +114,6 @@ type Doubt struct {
 type Message struct {
 	Item  json.RawMessage `json:"item,omitempty"`
 	End   bool            `json:"end,omitempty"`
+	Sum   *audit.Scanned  `json:"sum,omitempty"`   // at the end of what reads the whole log
 	Error string          `json:"error,omitempty"` // why the stream ends early
 }
