@@ -69,6 +69,7 @@ type Checkpointer struct {
 	failed     time.Time  // when the last attempt failed; zero: it did not
 	announced  Checkpoint // the last one in the process's output
 	spoke      time.Time  // when
+	ran        bool       // Run was called: the process has begun its work
 }
 
 // NewCheckpointer opens the file. Run writes to it and closes it.
@@ -88,6 +89,9 @@ func NewCheckpointer(o CheckpointerOptions) (*Checkpointer, error) {
 func (c *Checkpointer) Run(ctx context.Context) {
 	ticker := time.NewTicker(c.o.Every / 20)
 	defer ticker.Stop()
+	c.mu.Lock()
+	c.ran = true
+	c.mu.Unlock()
 	for {
 		select {
 		case <-ctx.Done():
@@ -148,7 +152,7 @@ func (c *Checkpointer) step(ctx context.Context, now time.Time, final bool) erro
 			c.filed.Store(&last)
 		}
 	}
-	if !same(c.announced, c.last) && (final || now.Sub(c.spoke) >= c.o.Announce) {
+	if !same(c.announced, c.last) && (final && c.ran || now.Sub(c.spoke) >= c.o.Announce) {
 		c.announced, c.spoke = c.last, now
 		c.o.Logger.Info("checkpoint of the log", "checkpoint", json.RawMessage(c.last.Text()))
 	}

@@ -16,7 +16,9 @@ type Shown struct {
 }
 
 // same reports whether two speak of the same, whatever their counts.
-func (s Shown) same(o Shown) bool { return s.Label == o.Label && s.Class == o.Class && s.Form == o.Form }
+func (s Shown) same(o Shown) bool {
+	return s.Label == o.Label && s.Class == o.Class && s.Form == o.Form
+}
 
 // passage is one leg that reached its destination, or perhaps did.
 type passage struct {

@@ -43,6 +43,12 @@ const (
 	CutForged FindingKind = "forged_cut"
 )
 
+// Apart reports whether findings of the kind are of no one chain that was read,
+// and so not in ChainReport.Found.
+func (k FindingKind) Apart() bool {
+	return k == Forged || k == Missing || k == SegmentForged || k == SegmentMisnamed
+}
+
 // Finding is one place at which a log is damaged. It holds no text of an
 // entry.
 type Finding struct {

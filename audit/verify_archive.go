@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // files says which files of the folders are not what they are called.
 func (v *verifier) files() {
 	for _, b := range v.folder.bad {
-		v.find(Finding{Kind: SegmentForged, Note: fmt.Sprintf("%s: %v", b.name, errors.Unwrap(b.err))})
+		v.find(Finding{Kind: SegmentForged, Note: b.name + ": " + faultText(b.err)})
 	}
 	for _, all := range v.folder.chains {
 		for _, s := range all {
@@ -19,6 +20,11 @@ func (v *verifier) files() {
 			}
 		}
 	}
+}
+
+// faultText is what is wrong with a segment.
+func faultText(err error) string {
+	return strings.TrimPrefix(err.Error(), ErrSegment.Error()+": ")
 }
 
 // walked is what was found along one chain.
@@ -112,7 +118,7 @@ func (v *verifier) segment(ctx context.Context, w *walk, s *segmentFile) error {
 	_, err := s.sum(ctx)
 	switch {
 	case errors.Is(err, ErrSegment):
-		damage = w.find(Finding{Kind: SegmentDamaged, Seq: s.From, To: s.To, Note: fmt.Sprintf("%s: %v", s.name(), errors.Unwrap(err))})
+		damage = w.find(Finding{Kind: SegmentDamaged, Seq: s.From, To: s.To, Note: s.name() + ": " + faultText(err)})
 	case err != nil:
 		return err
 	}

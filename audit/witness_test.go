@@ -182,6 +182,9 @@ func TestCheckpointerAnnounces(t *testing.T) {
 	if got := strings.Count(log.String(), "checkpoint of the log"); got != 1 {
 		t.Errorf("%d announcements in a minute: %s", got, log.String())
 	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	c.Run(over) // who never ran says nothing at the end
 	if err := c.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,9 @@
 package audit
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Kind says what an entry records.
 type Kind uint8
@@ -28,6 +31,9 @@ var kindNames = names[Kind]{what: "kind", of: []string{
 	"", "start", "stop", "decision", "outcome", "delivery", "refusal", "doubt",
 	"reload", "admin", "log_read", "mint", "reveal", "cut", "witness", "alarm",
 }}
+
+// Kinds returns the names of all kinds.
+func Kinds() []string { return slices.Clone(kindNames.of[1:]) }
 
 // String returns the name that the entry bears.
 func (k Kind) String() string { return kindNames.name(k) }

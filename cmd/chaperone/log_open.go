@@ -15,7 +15,6 @@ import (
 	"chaperone/proxy/admin/control"
 	"chaperone/store"
 	"chaperone/vault/keys"
-	"chaperone/vault/letters"
 )
 
 // reading is what the verbs of log and outbox read: a running proxy
@@ -23,7 +22,11 @@ import (
 // was made before it yields anything.
 type reading interface {
 	Tail(ctx context.Context, n int, follow bool, yield func(control.LogLine) error) error
-	Verify(ctx context.Context) (audit.Report, error)
+	Verify(ctx context.Context, archive []string) (audit.Report, error)
+	Archive(ctx context.Context, ask control.LogArchive, yield func(audit.Archived) error) error
+	Export(ctx context.Context, ask control.LogExport, yield func(control.LogLine) error) (audit.Scanned, error)
+	Disclosures(ctx context.Context, ask control.LogSubject, yield func(control.Disclosure) error) (audit.Scanned, error)
+	Breach(ctx context.Context, ask control.LogBreach, yield func(audit.Exposure) error) (audit.Scanned, error)
 	Legs(ctx context.Context, state control.LegState, yield func(control.Leg) error) error
 	Doubts(ctx context.Context, yield func(control.Doubt) error) error
 	Breakers(ctx context.Context) ([]control.Breaker, error)
@@ -88,6 +91,8 @@ type files struct {
 	outbox *proxy.Outbox
 	file   string // of checkpoints
 	logger *slog.Logger
+	cfg    *config
+	own    *ownChain // what is recorded goes there; nil: nothing was yet
 }
 
 // openFiles opens the store and the keyring. It makes neither: a log that was
@@ -124,7 +129,7 @@ func (a *app) openFiles(ctx context.Context, cfg *config) (*files, error) {
 	}
 	file := audit.CheckpointFile(cfg.data)
 	return &files{
-		driver: d, ring: ring, file: file, logger: logger,
+		driver: d, ring: ring, file: file, logger: logger, cfg: cfg,
 		log: audit.Reader{
 			Source: audit.FromStore(d), Sealer: ring, File: file,
 			Key: audit.NewSigner(ring.MAC).Public(),
@@ -135,6 +140,7 @@ func (a *app) openFiles(ctx context.Context, cfg *config) (*files, error) {
 
 // Close closes the keyring and the store.
 func (f *files) Close() {
+	f.closeOwn()
 	f.ring.Close()
 	if err := f.driver.Close(); err != nil {
 		f.logger.Warn("the store does not close", "error", err)
@@ -151,14 +157,6 @@ func (f *files) Tail(ctx context.Context, n int, follow bool, yield func(control
 		return err
 	}
 	return f.log.Tail(ctx, audit.TailOptions{Last: n, Follow: follow}, func(l audit.Line) error { return yield(admin.LogLine(l)) })
-}
-
-// Verify is control.Client's.
-func (f *files) Verify(ctx context.Context) (audit.Report, error) {
-	if err := f.record(ctx, audit.ActionLogVerify); err != nil {
-		return audit.Report{}, err
-	}
-	return f.log.Verify(ctx)
 }
 
 // Legs is control.Client's.
@@ -196,45 +194,6 @@ func (f *files) record(ctx context.Context, action audit.Action) error {
 
 // localUser is who runs this, in the words of the log.
 func localUser() string { return fmt.Sprintf("local:%d", os.Getuid()) }
-
-// recordEntry writes a chain of one entry, signed for. The journal is left to
-// the proxy that wrote it.
-func (f *files) recordEntry(ctx context.Context, e *audit.Entry) error {
-	return f.recordUnit(ctx, e, nil)
-}
-
-// recordUnit is recordEntry, with commands that are done in the same unit.
-func (f *files) recordUnit(ctx context.Context, e *audit.Entry, cmds []store.Command) error {
-	return f.recordEntries(ctx, []*audit.Entry{e}, cmds)
-}
-
-// recordEntries is recordUnit for several entries.
-func (f *files) recordEntries(ctx context.Context, entries []*audit.Entry, cmds []store.Command) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, recordTime)
-	defer cancel()
-	chain := "cli-" + letters.Random(24)
-	c, err := store.NewCommitter(ctx, f.driver, store.CommitterOptions{Chain: chain, Deadline: recordTime, Logger: f.logger})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.Close(ctx)) }()
-	u := store.Unit{Commands: cmds}
-	sealing := audit.NewSealing(f.ring, chain)
-	for _, e := range entries {
-		u.Entries = append(u.Entries, sealing.Seal(nil, e))
-	}
-	if err := c.Commit(ctx, &u); err != nil {
-		return err
-	}
-	points, err := audit.NewCheckpointer(audit.CheckpointerOptions{
-		Head: func() audit.Head { return audit.HeadOf(c) }, Signer: audit.NewSigner(f.ring.MAC),
-		File: f.file, Register: audit.RegisterIn(f.driver), Logger: f.logger,
-	})
-	if err != nil {
-		return err
-	}
-	return points.Close(ctx)
-}
 
 func recordError(err error) error {
 	return failed("reading the log is itself recorded, so that without a record there is nothing to read",

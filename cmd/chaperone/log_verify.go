@@ -13,8 +13,9 @@ import (
 
 // logVerifyOptions are the flags of log verify.
 type logVerifyOptions struct {
-	config string
-	asJSON bool
+	config  string
+	asJSON  bool
+	archive []string
 }
 
 func newLogVerifyCommand(a *app) *cobra.Command {
@@ -25,15 +26,23 @@ func newLogVerifyCommand(a *app) *cobra.Command {
 		Long: `Reads the whole log and holds it against its chained hashes, its seals and the
 signed checkpoints, those in the store and those in the data folder. It finds
 an edited byte, a removed, swapped or repeated entry, a removed tail up to the
-last checkpoint, and history that was written anew, and says where.
+last checkpoint or another proxy's witness, and history that was written anew,
+and says where.
+
+With --archive the segments that log archive wrote are read, too: a damaged,
+missing, swapped or forged one is found, and that each goes on where the one
+before it ends, up to the store. Without it the signed cuts vouch for what was
+archived.
 
 Exit codes: 0 the log is whole, 3 it is not.`,
 		Example: `  chaperone log verify
+  chaperone log verify --archive /srv/archive/chaperone
   chaperone log verify --json | jq '.findings[]'`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return logVerify(a, cmd, o) },
 	}
 	configFlag(cmd, &o.config)
+	archiveFlag(cmd, &o.archive, "")
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON document")
 	return cmd
 }
@@ -45,6 +54,10 @@ type verifyJSON struct {
 }
 
 func logVerify(a *app, cmd *cobra.Command, o logVerifyOptions) error {
+	archive, err := folders(cmd, o.archive, true)
+	if err != nil {
+		return err
+	}
 	ctx, stop := stoppable(cmd.Context())
 	defer stop()
 	r, err := a.openReading(ctx, o.config)
@@ -52,7 +65,7 @@ func logVerify(a *app, cmd *cobra.Command, o logVerifyOptions) error {
 		return err
 	}
 	defer r.Close()
-	report, err := r.Verify(ctx)
+	report, err := r.Verify(ctx, archive)
 	if err != nil {
 		return readingError(err)
 	}
@@ -86,9 +99,14 @@ func writeReport(w io.Writer, p palette, r audit.Report) error {
 		b.WriteByte('\n')
 	}
 	shown := uint64(0)
+	for _, c := range r.Chains {
+		if c.Archived > 0 {
+			fmt.Fprintf(&b, "%s 1–%d: archived, not checked; name the folder with --archive\n", printable(c.Chain), c.Archived)
+		}
+	}
 	for _, f := range r.Findings {
 		b.WriteString(p.red(findingLine(f)) + "\n")
-		if f.Kind != audit.Forged && f.Kind != audit.Missing {
+		if !f.Kind.Apart() {
 			shown++
 		}
 	}
@@ -115,7 +133,10 @@ func signedUpTo(c audit.ChainReport) string {
 // findingLine says where and what: CHAIN SEQ: KIND.
 func findingLine(f audit.Finding) string {
 	line := f.Chain
-	if line == "" {
+	switch {
+	case line == "" && f.Kind == audit.SegmentForged:
+		line = "archive"
+	case line == "":
 		line = "checkpoints"
 	}
 	switch {

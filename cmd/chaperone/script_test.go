@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 			"fill":     fill,
 			"hanging":  startHanging,
 			"demojson": demoJSONHolds,
+			"oldlog":   oldLog,
 		},
 	})
 }

@@ -98,7 +98,7 @@ func (t *fileTokens) ListTokens(ctx context.Context, scope, cursor string, max i
 }
 
 func (t *fileTokens) RebuildTokens(ctx context.Context, r control.TokenRebuild) (control.TokensRebuilt, error) {
-	return t.desk.Rebuild(ctx, localAsker("", r.Reason))
+	return t.desk.Rebuild(ctx, localAsker("", r.Reason), r.Archive...)
 }
 
 // openTokenDesk asks the proxy that runs on the data folder, and opens the

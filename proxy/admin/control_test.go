@@ -188,7 +188,7 @@ func TestControlAnswers(t *testing.T) {
 	if e, err := audit.Parse(lines[2].Entry); err != nil || e.Request != "r2" {
 		t.Errorf("the entry came over as %s: %v", lines[2].Entry, err)
 	}
-	report, err := c.Verify(t.Context())
+	report, err := c.Verify(t.Context(), nil)
 	want, _ := p.Verify(t.Context())
 	if d := cmp.Diff(want, report); err != nil || d != "" {
 		t.Errorf("%v, verify (-want +got):\n%s", err, d)
@@ -223,7 +223,7 @@ func TestNoRecordNoReading(t *testing.T) {
 	c := dial(t, dir)
 	shown := 0
 	count := func() error { shown++; return nil }
-	_, verify := c.Verify(t.Context())
+	_, verify := c.Verify(t.Context(), nil)
 	for name, err := range map[string]error{
 		"tail":   c.Tail(t.Context(), 5, false, func(control.LogLine) error { return count() }),
 		"follow": c.Tail(t.Context(), 5, true, func(control.LogLine) error { return count() }),
@@ -302,7 +302,7 @@ func TestStreamThatFails(t *testing.T) {
 	if !errors.As(err, &failed) || failed.Message != "store away" || shown != 1 {
 		t.Errorf("%v after %d", err, shown)
 	}
-	if _, err := c.Verify(t.Context()); !errors.As(err, &failed) || failed.Status != 503 {
+	if _, err := c.Verify(t.Context(), nil); !errors.As(err, &failed) || failed.Status != 503 {
 		t.Errorf("verify: %v", err)
 	}
 	stop := errors.New("enough")
