@@ -9,13 +9,14 @@ import (
 type books struct {
 	mu       sync.Mutex
 	sales    []*sale
-	byMark   map[string]*sale // by card number and by what the items are called
-	charges  map[*sale]int    // times that a processor charged it
-	stranger *sale            // takes the blame for what is of no sale
+	byMark   map[string]*sale         // by card number and by what the items are called
+	charges  map[*sale]int            // times that a processor charged it
+	refunded map[*sale]map[string]int // the parts of a refund, by receiver
+	stranger *sale                    // takes the blame for what is of no sale
 }
 
 func newBooks() *books {
-	return &books{byMark: map[string]*sale{}, charges: map[*sale]int{}, stranger: &sale{n: -1, route: &route{}, id: "no sale"}}
+	return &books{byMark: map[string]*sale{}, charges: map[*sale]int{}, refunded: map[*sale]map[string]int{}, stranger: &sale{n: -1, route: &route{}, id: "no sale"}}
 }
 
 // open enters a sale before its POS sends it.
@@ -23,8 +24,10 @@ func (b *books) open(s *sale) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sales = append(b.sales, s)
-	for _, name := range append([]string{s.treatment, s.cream}, s.pans...) {
-		b.byMark[name] = s
+	for _, name := range append([]string{s.treatment, s.cream, s.memo}, s.pans...) {
+		if name != "" {
+			b.byMark[name] = s
+		}
 	}
 }
 
@@ -36,7 +39,10 @@ func (b *books) find(r *receiver, body []byte) (*sale, document) {
 		return b.stranger, doc
 	}
 	name := doc.Payment.Card.Number
-	if !r.charges() {
+	switch {
+	case doc.Memo != "":
+		name = doc.Memo
+	case !r.charges():
 		if len(doc.Items) != 1 {
 			b.stranger.blame("%s got %d items", r.name, len(doc.Items))
 			return b.stranger, doc
@@ -70,4 +76,21 @@ func (b *books) all() []*sale {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]*sale(nil), b.sales...)
+}
+
+// parts notes what a receiver got of a refund. What the record and the ledger
+// got must add up to it.
+func (b *books) parts(s *sale, name string, amount int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.refunded[s] == nil {
+		b.refunded[s] = map[string]int{}
+	}
+	got := b.refunded[s]
+	got[name] = amount
+	_, record := got["record"]
+	_, ledger := got["ledger"]
+	if sum := got["record"] + got["ledger"]; (record || s.clinical == 0) && (ledger || s.retail == 0) && (record || ledger) && sum != s.amount {
+		s.blame("the parts of a refund of %d add up to %d", s.amount, sum)
+	}
 }

@@ -12,21 +12,40 @@ const frontDesk = "chp_kdjfhgpqowieurytlaksjdhfgmznxbcvqpwoeirutyal"
 
 // routes are the ways of making a sale.
 func routes() []*route {
+	refund := &route{name: "refund", path: "/v1/refunds", processor: "processor", keyed: true, onDoubt: "retry"}
 	return []*route{
-		{name: "checkout", path: "/v1/checkout", processor: "processor", keyed: true},
+		{name: "checkout", path: "/v1/checkout", processor: "processor", keyed: true, onOutage: "refuse", refunds: refund},
 		{name: "till", path: "/v1/till", processor: "till"},
 		{name: "again", path: "/v1/again", processor: "processor", keyed: true, onDoubt: "retry"},
 		{name: "desk", path: "/v1/desk", processor: "processor", keyed: true, onDoubt: "retry", sync: true},
 	}
 }
 
+// refunds is the route on which sales of another are refunded.
+const refunds = `  - name: refund
+    match: {method: POST, path: /v1/refunds}
+    idempotency: {key: transaction_id}
+    follows: {key: original_transaction_id, amount: amount, route: checkout}
+    unlink: [transaction_id, original_transaction_id]
+    on_doubt: retry
+    legs:
+      - to: processor
+        primary: true
+        items: none
+        keep: [transaction_id, original_transaction_id, currency, amount, memo]
+        success: {status: [2xx], where: {status: [approved]}}
+      - {to: record, items: clinical, keep: [transaction_id, original_transaction_id, currency, amount, memo]}
+      - {to: ledger, items: retail, keep: [transaction_id, original_transaction_id, currency, amount, memo]}
+`
+
 // policy writes rules.yaml. links are the addresses of the receivers.
 func policy(links map[string]string, rs []*route) string {
 	sum := sha256.Sum256([]byte(frontDesk))
-	names := make([]string, len(rs))
+	names := make([]string, len(rs), len(rs)+1)
 	for i, r := range rs {
 		names[i] = r.name
 	}
+	names = append(names, "refund")
 	var b strings.Builder
 	fmt.Fprintf(&b, `labels:
   pan: {paths: [payment.card.number], detect: [pan], token: pan}
@@ -74,6 +93,9 @@ routes:
 		if r.onDoubt != "" {
 			more = "    on_doubt: " + r.onDoubt + "\n"
 		}
+		if r.onOutage != "" {
+			more += "    on_outage: " + r.onOutage + "\n"
+		}
 		if r.sync {
 			mode = "sync"
 		}
@@ -103,5 +125,5 @@ routes:
       set: {card_token: {token: payment.card.number}}
 `, r.name, r.path, more, r.processor, mode)
 	}
-	return b.String()
+	return b.String() + refunds
 }

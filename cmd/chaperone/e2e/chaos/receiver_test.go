@@ -35,6 +35,7 @@ type receiver struct {
 	mood  mood
 	rng   *rand.Rand
 	byKey map[string]*delivery
+	has   map[*sale]bool // those whose leg it has acted on
 	torn  map[string]int // keys of requests that did not arrive whole
 }
 
@@ -49,7 +50,7 @@ type delivery struct {
 
 func newReceiver(name string, keyed bool, b *books, seed uint64) *receiver {
 	r := &receiver{name: name, keyed: keyed, books: b, rng: rand.New(rand.NewPCG(seed, uint64(len(name)))),
-		byKey: map[string]*delivery{}, torn: map[string]int{}}
+		byKey: map[string]*delivery{}, has: map[*sale]bool{}, torn: map[string]int{}}
 	r.Server = httptest.NewServer(r)
 	return r
 }
@@ -159,6 +160,10 @@ func (r *receiver) take(key string, body []byte, how string) (s *sale, declined 
 	if how == "refuse" || declined {
 		return s, declined
 	}
+	if s.of != nil && !r.charges() && !r.has[s.of] {
+		s.blame("%s got the refund before its sale", r.name)
+	}
+	r.has[s] = true
 	if d.acted == 0 || !r.keyed {
 		d.acted++
 		if r.charges() {
@@ -173,6 +178,10 @@ func (r *receiver) take(key string, body []byte, how string) (s *sale, declined 
 func (r *receiver) judge(body []byte) (s *sale, declined bool) {
 	s, doc := r.books.find(r, body)
 	text := string(body)
+	if s.of != nil {
+		r.judgeRefund(s, doc, text)
+		return s, false
+	}
 	for what, secret := range map[string]string{"patient": s.patient, "treatment": s.treatment, "cream": s.cream, "security code": s.cvv} {
 		allowed := r.charges() && what == "security code" || r.name == "record" && (what == "patient" || what == "treatment") || r.name == "ledger" && what == "cream"
 		if !allowed && strings.Contains(text, secret) {
@@ -217,6 +226,28 @@ func (r *receiver) judge(body []byte) (s *sale, declined bool) {
 	return s, false
 }
 
+// judgeRefund holds what a receiver got of a refund against its share of the
+// sale.
+func (r *receiver) judgeRefund(s *sale, doc document, text string) {
+	if strings.Contains(text, s.id) || strings.Contains(text, s.of.id) {
+		s.blame("%s sees a transaction id itself", r.name)
+	}
+	class := map[string]int{"record": s.clinical, "ledger": s.retail}[r.name]
+	least := s.part(class)
+	most := least + 1
+	if r.charges() {
+		least, most = s.amount, s.amount
+	} else if class == 0 {
+		s.blame("%s got a leg of a refund that is none of its class", r.name)
+	} else if r.books.charged(s) == 0 {
+		s.blame("%s got a leg of a refund that was not made", r.name)
+	}
+	if doc.Amount < least || doc.Amount > most {
+		s.blame("%s: %d of a refund of %d, want %d", r.name, doc.Amount, s.amount, least)
+	}
+	r.books.parts(s, r.name, doc.Amount)
+}
+
 // document is what all bodies have in common.
 type document struct {
 	Items []struct {
@@ -228,4 +259,6 @@ type document struct {
 		} `json:"card"`
 	} `json:"payment"`
 	Totals map[string]int `json:"totals"`
+	Memo   string         `json:"memo"`
+	Amount int            `json:"amount"`
 }

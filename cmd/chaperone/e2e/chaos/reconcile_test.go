@@ -193,7 +193,14 @@ func (w *world) checkSales(log *logBook, inDoubt map[*sale]bool, r *result) {
 			s.blame("the log holds no outcome that released it")
 		}
 	}
-	r.add("sales", len(w.books.all()))
+	backs := 0
+	for _, s := range w.books.all() {
+		if s.of != nil {
+			backs++
+		}
+	}
+	r.add("sales", len(w.books.all())-backs)
+	r.add("refunds", backs)
 	for _, how := range []string{"released", "cancelled", "in doubt, charged", "in doubt, not charged"} {
 		r.add("… "+how, told[how])
 	}

@@ -22,6 +22,9 @@ type sale struct {
 	patient, cvv, treatment, cream string // secrets: mark and letters
 	clinical, retail               int    // minor units; 0: not in the basket
 	tax, tip                       int
+	of                             *sale         // the sale that is refunded; nil: it is none
+	amount                         int           // of the refund
+	memo                           string        // by which all receivers know a refund; no secret
 	impatient                      time.Duration // its POS goes away after that, once
 	double                         bool          // its POS sends it twice at once
 
@@ -44,6 +47,8 @@ type route struct {
 	keyed     bool   // which knows a repeat by its key
 	onDoubt   string // empty: hold
 	sync      bool   // the ledger is waited for
+	onOutage  string // empty: as the proxies have it
+	refunds   *route // how its sales are refunded; nil: they are not
 }
 
 // spell writes a number in letters that no detector takes for anything,
@@ -112,8 +117,23 @@ func newSale(rng *rand.Rand, n int, routes []*route) *sale {
 	return s
 }
 
+// refund draws the refund of a part of a sale.
+func (s *sale) refund() *sale {
+	id := uint64(s.n)
+	return &sale{
+		n: s.n, route: s.route.refunds, id: "refund-" + spell(id*8+5, 13), of: s, memo: mark + "m" + spell(id*8+6, 13),
+		amount: s.total() - s.total()*(s.n%50)/100, clinical: s.clinical + s.tip, retail: s.retail + s.tax,
+	}
+}
+
+// part is what a class has of a refund, but for a minor unit of rounding.
+func (s *sale) part(class int) int { return s.amount * class / (s.clinical + s.retail) }
+
 // body is what the POS sends, with one of the cards.
 func (s *sale) body(card int) string {
+	if s.of != nil {
+		return fmt.Sprintf(`{"transaction_id": %q, "original_transaction_id": %q, "currency": "USD", "amount": %d, "memo": %q}`, s.id, s.of.id, s.amount, s.memo)
+	}
 	var items []string
 	if s.clinical > 0 {
 		items = append(items, fmt.Sprintf(`{"name": %q, "category": "injectable", "qty": 1, "unit_price": %d, "lot": %q}`, s.treatment, s.clinical, s.patient+"lot"))

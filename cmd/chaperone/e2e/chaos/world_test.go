@@ -94,7 +94,7 @@ func newWorld(t *testing.T, seed uint64, proxies int, onRedis bool) *world {
 		w.install(n, at)
 		urls = append(urls, w.proxies[n].url)
 	}
-	w.pos = newPOS(urls)
+	w.pos = newPOS(urls, w.books)
 	return w
 }
 
@@ -137,7 +137,7 @@ func (w *world) install(n int, at map[string]string) {
 	state := ""
 	if w.redis != nil {
 		p.link = w.relay(w.redis.addr)
-		state = fmt.Sprintf("state: {redis: {addresses: [%q]}, on_outage: refuse}\n", p.link.addr)
+		state = fmt.Sprintf("state: {redis: {addresses: [%q]}, on_outage: spool}\n", p.link.addr)
 	}
 	w.write(filepath.Join(p.dir, "rules.yaml"), policy(at, w.routes))
 	w.write(filepath.Join(p.dir, "chaperone.yaml"), fmt.Sprintf(
