@@ -45,6 +45,8 @@ type exchange struct {
 	owed    store.Command // stores the subject's id, where the store was away
 	spooled time.Time     // when the claim went to local disk; zero: it did not
 
+	blind bool // what was looked up last is what this process knows: the store is away
+
 	follows  *following // the sale that the request follows; nil: none
 	kept     saleRecord // what is kept of this one for those that follow it
 	keptText []byte     // its text in the claim

@@ -273,8 +273,12 @@ func (f *following) take(c *claim, a int) bool {
 	return true
 }
 
-// noSale is what becomes of a request about a sale that is not there.
+// noSale is what becomes of a request about a sale that is not there. That a
+// process knows of none while the store is away says nothing.
 func (x *exchange) noSale() *reason.Error {
+	if x.blind {
+		return refuse(reason.StoreUnavailable, "the store is away: whether there is such a sale is not known")
+	}
 	if x.p.plan.Routes[x.route].Follows.Unknown {
 		return nil
 	}

@@ -170,9 +170,11 @@ func (x *exchange) legsKept(c *claim, legs string) (string, *reason.Error) {
 	return strings.Join(words, " "), nil
 }
 
-// lookUp reads registers beside the committer.
+// lookUp reads registers beside the committer. Where the store is away it gives
+// what this process knows, and x.blind says so.
 func (x *exchange) lookUp(reads []store.Command) *reason.Error {
-	if _, err := x.s.read(reads); err != nil {
+	var err error
+	if x.blind, err = x.s.read(reads); err != nil {
 		return refuse(reason.StoreUnavailable, "the store is away: nothing can be recorded, so nothing is forwarded")
 	}
 	return nil

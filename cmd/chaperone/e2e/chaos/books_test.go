@@ -82,7 +82,6 @@ func (b *books) all() []*sale {
 // got must add up to it.
 func (b *books) parts(s *sale, name string, amount int) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.refunded[s] == nil {
 		b.refunded[s] = map[string]int{}
 	}
@@ -90,7 +89,9 @@ func (b *books) parts(s *sale, name string, amount int) {
 	got[name] = amount
 	_, record := got["record"]
 	_, ledger := got["ledger"]
-	if sum := got["record"] + got["ledger"]; (record || s.clinical == 0) && (ledger || s.retail == 0) && (record || ledger) && sum != s.amount {
+	sum := got["record"] + got["ledger"]
+	b.mu.Unlock()
+	if (record || s.clinical == 0) && (ledger || s.retail == 0) && (record || ledger) && sum != s.amount {
 		s.blame("the parts of a refund of %d add up to %d", s.amount, sum)
 	}
 }

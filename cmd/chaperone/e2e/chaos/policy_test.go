@@ -10,14 +10,17 @@ import (
 // frontDesk is the key of the one caller.
 const frontDesk = "chp_kdjfhgpqowieurytlaksjdhfgmznxbcvqpwoeirutyal"
 
-// routes are the ways of making a sale.
+// routes are the ways of making a sale. Where they spool while the store is away
+// (as the processor looks at keys, and they do not say otherwise), what one
+// proxy has recorded the other cannot know: another card under the same key has
+// to come to the one that knows the first.
 func routes() []*route {
 	refund := &route{name: "refund", path: "/v1/refunds", processor: "processor", keyed: true, onDoubt: "retry"}
 	return []*route{
 		{name: "checkout", path: "/v1/checkout", processor: "processor", keyed: true, onOutage: "refuse", refunds: refund},
 		{name: "till", path: "/v1/till", processor: "till"},
-		{name: "again", path: "/v1/again", processor: "processor", keyed: true, onDoubt: "retry"},
-		{name: "desk", path: "/v1/desk", processor: "processor", keyed: true, onDoubt: "retry", sync: true},
+		{name: "again", path: "/v1/again", processor: "processor", keyed: true, onDoubt: "retry", sticky: true},
+		{name: "desk", path: "/v1/desk", processor: "processor", keyed: true, onDoubt: "retry", sync: true, oneCard: true},
 	}
 }
 

@@ -41,7 +41,7 @@ func (p *pos) sell(s *sale) {
 	p.tills.Add(1)
 	go func() {
 		defer p.tills.Done()
-		if s.double {
+		if s.double && !s.route.sticky {
 			var twice sync.WaitGroup
 			twice.Go(func() { p.try(s, 0) })
 			p.try(s, 1)
@@ -93,6 +93,9 @@ func (p *pos) try(s *sale, n int) (wait time.Duration) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
+	}
+	if s.route.sticky {
+		n = s.n
 	}
 	a, err := p.post(ctx, p.proxies[n%len(p.proxies)]+s.route.path, s.body(card))
 	if err != nil {

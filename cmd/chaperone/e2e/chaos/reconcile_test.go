@@ -249,7 +249,11 @@ func (w *world) accuse(log *logBook) {
 			continue
 		}
 		if shown++; shown <= 5 {
-			w.t.Errorf("seed %d: %s%s%s", w.seed, s.story(), w.seen(s), log.story(w, s))
+			story := s.story() + w.seen(s) + log.story(w, s)
+			if s.of != nil {
+				story += "refund of " + s.of.story() + w.seen(s.of) + log.story(w, s.of)
+			}
+			w.t.Errorf("seed %d: %s", w.seed, story)
 		}
 	}
 	if shown > 5 {

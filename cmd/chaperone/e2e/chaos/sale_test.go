@@ -48,6 +48,8 @@ type route struct {
 	onDoubt   string // empty: hold
 	sync      bool   // the ledger is waited for
 	onOutage  string // empty: as the proxies have it
+	sticky    bool   // its tills stay at one proxy, which knows its own sales while the store is away
+	oneCard   bool   // its tills try no other card
 	refunds   *route // how its sales are refunded; nil: they are not
 }
 
@@ -93,7 +95,7 @@ func newSale(rng *rand.Rand, n int, routes []*route) *sale {
 		first = '5'
 	}
 	s.pans = []string{pan(first, 2*n)}
-	if first == '5' && rng.IntN(3) > 0 {
+	if first == '5' && rng.IntN(3) > 0 && !s.route.oneCard {
 		s.pans = append(s.pans, pan('4', 2*n+1))
 	}
 	switch rng.IntN(5) {
