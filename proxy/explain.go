@@ -44,6 +44,7 @@ type Party struct {
 	To        string
 	Primary   bool
 	Skipped   bool // the leg is not part of this request: no item of its class
+	BySale    bool // likewise, but the sale that it follows decides that, which is not looked up
 	Method    string
 	URL       string
 	Headers   [][2]string // what the leg forwards of the caller's
@@ -214,7 +215,9 @@ func (x *exchange) party(plan *rules.Plan, i int) Party {
 	d := &plan.Destinations[spec.Destination]
 	p := Party{Leg: spec.Name, To: d.Name, Primary: i == r.Primary, Method: x.method(spec)}
 	if l.state == audit.LegSkipped {
-		p.Skipped = true
+		// Without items the sale says which classes there are, and their part.
+		p.BySale = r.Follows != nil && !x.req.HasItems()
+		p.Skipped = !p.BySale
 		return p
 	}
 	p.URL = d.URL + string(l.target)

@@ -161,10 +161,12 @@ func (x *exchange) judgeSale(found *following, reads []store.Command) (*followin
 			return nil, x.unreadable()
 		}
 		o, err := x.s.openOutcome(reads[readOutcome].Prior, found.key, a, c)
+		p, unread := x.s.openPending(reads[readPending].Prior, store.Ref{K: found.key, A: a}, c)
 		switch {
-		case err != nil:
+		case err != nil || unread != nil:
 			return nil, x.unreadable()
-		case o == nil && reads[readPending].Found:
+		case o == nil && p != nil:
+			// Also when its time is over, and it is in doubt.
 			return x.pendingSale(found, c, a)
 		case o == nil:
 			return nil, x.saleRefused(reason.SaleOpen, "the sale is not completed yet")

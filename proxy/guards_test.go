@@ -340,3 +340,23 @@ func TestExplain(t *testing.T) {
 		t.Error("an unknown caller is explained")
 	}
 }
+
+// TestExplainOfAFollower: the sale is not looked up, and the explanation says
+// which legs depend on it.
+func TestExplainOfAFollower(t *testing.T) {
+	b := &bed{policy: sampleFile(t, "rules.yaml")}
+	withFollowers(b)
+	plan, _ := load(t, b.policy)
+	ex, err := Explain(plan, Sample{Route: "part-refund", Body: []byte(about("r1", "s1", `,"amount":100`))})
+	if err != nil || ex.Refusal != nil {
+		t.Fatal(err, ex.Refusal)
+	}
+	for i, want := range []bool{false, true, true} {
+		if p := ex.Parties[i]; p.BySale != want || p.Skipped {
+			t.Errorf("%s: %+v", p.To, p)
+		}
+	}
+	if got := gjson.GetBytes(ex.Parties[0].Body, "amount").Int(); got != 100 {
+		t.Errorf("the processor gets %s", ex.Parties[0].Body)
+	}
+}

@@ -92,11 +92,9 @@ func explain(cmd *cobra.Command, a *app, o explainOptions) error {
 func explanationText(ex *proxy.Explanation, plan *rules.Plan, p palette, width int) string {
 	var b strings.Builder
 	head := fmt.Sprintf("route %s, caller %s", ex.Route, ex.Caller)
-	skipped := "not called: no item of its class"
 	route := &plan.Routes[slices.IndexFunc(plan.Routes, func(r rules.Route) bool { return r.Name == ex.Route })]
 	if f := route.Follows; f != nil {
 		head += ", about a sale of " + plan.Routes[f.Route].Name
-		skipped += ", unless there are no items and the sale had some"
 	}
 	fmt.Fprintf(&b, "%s\n\n", p.bold(head))
 	if e := ex.Refusal; e != nil {
@@ -110,7 +108,7 @@ func explanationText(ex *proxy.Explanation, plan *rules.Plan, p palette, width i
 	var blocks []block
 	rows := [][]string{decisionHeads}
 	for i, party := range ex.Parties {
-		blocks = append(blocks, partyBlock(party, route.Legs[i].Sync, ex.Refusal != nil, skipped, column))
+		blocks = append(blocks, partyBlock(party, route.Legs[i].Sync, ex.Refusal != nil, column))
 		for _, d := range party.Decisions {
 			rows = append(rows, []string{party.To, d.Form.String(), d.Label, d.Class, d.Pattern, strconv.Itoa(d.Count), d.Rule})
 		}
@@ -123,8 +121,8 @@ func explanationText(ex *proxy.Explanation, plan *rules.Plan, p palette, width i
 	return b.String()
 }
 
-// partyBlock is what one party gets; skipped says why a leg is left out.
-func partyBlock(party proxy.Party, sync, refused bool, skipped string, column int) block {
+// partyBlock is what one party gets.
+func partyBlock(party proxy.Party, sync, refused bool, column int) block {
 	title := party.To
 	if party.Leg != party.To && party.Leg != "" {
 		title += " (" + party.Leg + ")"
@@ -137,7 +135,9 @@ func partyBlock(party proxy.Party, sync, refused bool, skipped string, column in
 	}
 	switch {
 	case party.Skipped:
-		return block{title, skipped}
+		return block{title, "not called: no item of its class"}
+	case party.BySale:
+		return block{title, "called if the sale had items of its\nclass, with their part of the amount;\nthe sale is not looked up here"}
 	case refused:
 		return block{title, "not called"}
 	}
@@ -177,6 +177,7 @@ type (
 		To        string           `json:"to"`
 		Primary   bool             `json:"primary"`
 		Called    bool             `json:"called"`
+		BySale    bool             `json:"by_sale,omitempty"` // the sale that it follows decides, which is not looked up
 		Method    string           `json:"method,omitempty"`
 		URL       string           `json:"url,omitempty"`
 		Headers   [][2]string      `json:"headers,omitempty"`
@@ -195,7 +196,7 @@ func explanationJSON(ex *proxy.Explanation) explanationDoc {
 	}
 	for _, p := range ex.Parties {
 		party := partyDoc{
-			Leg: p.Leg, To: p.To, Primary: p.Primary, Called: !p.Skipped && ex.Refusal == nil,
+			Leg: p.Leg, To: p.To, Primary: p.Primary, Called: !p.Skipped && !p.BySale && ex.Refusal == nil, BySale: p.BySale,
 			Method: p.Method, URL: p.URL, Headers: p.Headers, Decisions: []decisionResult{},
 		}
 		if party.Called {
