@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"math/bits"
 
 	"chaperone/store"
 )
@@ -14,25 +15,23 @@ import (
 
 // ending is what this process knows of the legs of an attempt.
 type ending struct {
-	legs  map[int]struct{} // those that it has delivered
-	apart bool             // others may deliver some
+	legs  uint64 // those that it has delivered, a bit each
+	apart bool   // others may deliver some
 }
+
+// countedLegs is how many legs an attempt may have for a process to count them.
+const countedLegs = 64
 
 // maxEndings bounds the attempts that are remembered. Where it is passed,
 // registers may live on that nobody needs.
 const maxEndings = 1 << 16
 
-// endingOf gives what is known of an attempt. The lock is held.
-func (b *outbox) endingOf(of attempt) *ending {
-	e := b.ended[of]
-	if e == nil {
-		if len(b.ended) >= maxEndings {
-			clear(b.ended)
-		}
-		e = &ending{legs: map[int]struct{}{}}
-		b.ended[of] = e
+// noteEnding keeps what is known of an attempt. The lock is held.
+func (b *outbox) noteEnding(of attempt, e ending) {
+	if len(b.ended) >= maxEndings {
+		clear(b.ended)
 	}
-	return e
+	b.ended[of] = e
 }
 
 // noteScattered notes that others may deliver legs of an attempt.
@@ -42,7 +41,9 @@ func (b *outbox) noteScattered(of attempt, legs int) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.endingOf(of).apart = true
+	e := b.ended[of]
+	e.apart = true
+	b.noteEnding(of, e)
 }
 
 // noteApart notes that others may deliver a leg from now on.
@@ -53,15 +54,20 @@ func (b *outbox) noteApart(p *parcel) {
 // allEnded notes that a leg is final. last says that all legs of its attempt
 // are; unsure that they may be, which the registers tell.
 func (b *outbox) allEnded(p *parcel) (last, unsure bool) {
-	if len(p.claim.Legs) == 1 {
+	legs := len(p.claim.Legs)
+	switch {
+	case legs == 1:
 		return true, false
+	case p.member.N >= countedLegs:
+		return false, true
 	}
 	of := attempt{p.member.K, p.member.A}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.endingOf(of)
-	e.legs[p.member.N] = struct{}{}
-	if len(e.legs) < len(p.claim.Legs) {
+	e := b.ended[of]
+	e.legs |= 1 << p.member.N
+	if bits.OnesCount64(e.legs) < legs {
+		b.noteEnding(of, e)
 		return false, e.apart || !p.handed && !p.awaited
 	}
 	delete(b.ended, of)

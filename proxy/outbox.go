@@ -65,7 +65,7 @@ type outbox struct {
 	mu      sync.Mutex
 	lanes   map[string]*lane     // by destination
 	away    map[string]time.Time // parked legs, by member, until when that is believed
-	ended   map[attempt]*ending  // what is known of the ends of legs
+	ended   map[attempt]ending   // what is known of the ends of legs
 	busy    map[string]bool      // by member
 	parcels sync.Pool            // of *parcel, those that are handed over
 	cuts    cutter               // ends what is being sent when the process has to end
@@ -80,7 +80,7 @@ type attempt struct {
 }
 
 func newOutbox(s *Server, o OutboxOptions) *outbox {
-	return &outbox{s: s, o: o.withDefaults(), logger: s.logger, lanes: map[string]*lane{}, away: map[string]time.Time{}, ended: map[attempt]*ending{}, busy: map[string]bool{}, done: make(chan struct{})}
+	return &outbox{s: s, o: o.withDefaults(), logger: s.logger, lanes: map[string]*lane{}, away: map[string]time.Time{}, ended: map[attempt]ending{}, busy: map[string]bool{}, done: make(chan struct{})}
 }
 
 // run delivers until ctx ends, then waits for what is being sent, for most of
