@@ -18,6 +18,9 @@ func (l *loader) checkFollows() {
 		if text, _, ok := scalarText(nodes.items); ok && text == "required" {
 			nodes.items.Warn("items_not_required", "a call that follows a sale may come without line items: then each class's part in the sale counts", "remove the key")
 		}
+		if nodes.order.Written() && !r.Follows.Unknown {
+			nodes.order.Warn("order_without_effect", "the legs of a call that follows a sale come after those of the sale, in its order", "remove the key")
+		}
 		l.checkAmount(r, nodes)
 		l.checkDecides(r, &nodes.follows)
 		if r.Follows.Route < 0 {

@@ -102,7 +102,7 @@ func (l *loader) checkAgreement(d *Destination, nodes destinationNodes) {
 		l.failAt(at, "agreement_missing", fmt.Sprintf("%s may see health data, and there is no agreement with it", d.Name), "write agreement: {kind: BAA, reference: …, expires: …}, or let it see no phi")
 	}
 	if d.Agreement != nil && !d.Agreement.Expires.IsZero() && !l.now.Before(d.Agreement.Expires) {
-		nodes.expires.Warn("agreement_lapsed", fmt.Sprintf("the agreement with %s has lapsed", d.Name), "renew it: until then primary legs are refused and queued legs are parked")
+		nodes.expires.Warn("agreement_lapsed", fmt.Sprintf("the agreement with %s has lapsed", d.Name), "renew it: until then primary and sync legs are refused and queued legs are parked")
 	}
 }
 

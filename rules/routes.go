@@ -34,8 +34,8 @@ type routeNodes struct {
 	// idempotency.key, subject, order, unlink, follows.
 	keys []pathNode
 
-	idempotencyKey, onDoubt, onOutage yamlfile.Node
-	follows                           followsNodes
+	idempotencyKey, order, onDoubt, onOutage yamlfile.Node
+	follows                                  followsNodes
 }
 
 // pathNode is a path and its place.
@@ -103,7 +103,8 @@ func (l *loader) route(n yamlfile.Node, names map[string]bool) {
 		}
 	}
 	r.Scope = l.scope(m.Get("scope"))
-	r.Order = l.keyPath("order", m.Get("order"), &nodes)
+	nodes.order = m.Get("order")
+	r.Order = l.keyPath("order", nodes.order, &nodes)
 	l.ways(m.Get("on_doubt"), m.Get("on_outage"), &r, &nodes)
 	l.readFollows(m.Get("follows"), &r, &nodes)
 	l.legs(m.Require("legs", "list the calls that the request becomes"), &r, &nodes)

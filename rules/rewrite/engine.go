@@ -79,21 +79,6 @@ func (e *Engine) ScanAnswer(m *Message, route, destination int, body []byte, lim
 	return m.read()
 }
 
-// StatusSucceeds reports whether an answer of the route's primary that bears
-// this status, and no body that can be read, is what its success asks for.
-func (e *Engine) StatusSucceeds(route, status int) bool {
-	r := &e.plan.Routes[route]
-	s := r.Legs[r.Primary].Success
-	return s != nil && len(s.Where) == 0 && succeeds(s, status)
-}
-
-// StatusPends reports likewise whether such an answer leaves the sale open.
-func (e *Engine) StatusPends(route, status int) bool {
-	r := &e.plan.Routes[route]
-	p := r.Legs[r.Primary].Pending
-	return p != nil && len(p.Where) == 0 && inRanges(p.Status, status) && !e.StatusSucceeds(route, status)
-}
-
 // read scans the borrowed body.
 func (m *Message) read() *reason.Error {
 	if len(m.body) > math.MaxInt32 {
