@@ -102,6 +102,7 @@ func (x *exchange) sendAgain(c *claim) (look bool, e *reason.Error) {
 		return false, refuse(reason.StoreUnavailable, "the store did not take the record in time, so nothing is forwarded")
 	}
 	x.again = &again{claim: c, ref: ref, turn: turn}
+	x.term = x.s.committer.LeaseTerm() // it is the turn that counts
 	x.names = store.NamesOf(ref.K, ref.A)
 	x.p.metrics.SentAgain(x.route, false)
 	x.forward()

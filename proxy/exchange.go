@@ -40,6 +40,7 @@ type exchange struct {
 	key     string // K
 	attempt int    // A
 	names   store.Names
+	term    uint64 // of the lease under which the claim was made
 	mac     []byte // of the body
 	subject string
 	owed    store.Command // stores the subject's id, where the store was away

@@ -48,7 +48,7 @@ func (s *Server) spoolsAny() bool {
 // wake up and charge.
 func (x *exchange) mayAct() bool {
 	if x.spooled.IsZero() {
-		return x.s.leaseHolds()
+		return x.leaseHolds()
 	}
 	return store.Age(x.spooled, time.Now()) < leaseLimit
 }

@@ -67,10 +67,12 @@ const jsonMedia = "application/json"
 
 // storeOutcome puts the outcome on record: its register, its entry, the legs
 // that it releases, and the tokens of the answer.
-func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
+//
+// It reports whether that outcome stands, as far as is known.
+func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) (stands bool) {
 	if x.again != nil {
 		x.storeAgain(o, code, status)
-		return
+		return true
 	}
 	u := x.unit
 	resetUnit(u)
@@ -89,14 +91,14 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 		}
 		x.s.addSale(u, &x.claim, x.key)
 	}
-	if waiting == 0 {
+	if waiting == 0 && o.Result != audit.ResultVoid {
 		u.Commands = x.expire(u.Commands)
 	}
 	entry.Status, entry.Upstream = status, o.Upstream
 	x.addLegs(entry)
 	u.Entries = append(u.Entries, x.sealEntry(entry))
 	x.p.metrics.Outcome(x.route, o.Result)
-	ours := x.commitFinal()
+	ours, lost := x.commitFinal()
 	if x.follows != nil && u.Stored {
 		x.s.saleSettled(u, &x.claim, o, x.follows.pending)
 	}
@@ -107,8 +109,23 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) {
 		x.handOver(ours)
 		x.await(ours)
 	}
-	if ours {
+	switch {
+	case ours && o.Result == audit.ResultVoid:
+		x.endVoid()
+	case ours:
 		x.dropBodies(o.Result)
+	}
+	return !lost
+}
+
+// endVoid ends what a void attempt leaves behind, now that it is one.
+func (x *exchange) endVoid() {
+	ref := store.Ref{K: x.key, A: x.attempt}
+	u := &store.Unit{Commands: dropBodies([]store.Command{
+		{Kind: store.QueueRemove, Queue: store.Doubt, Member: x.names.Doubt},
+		{Kind: store.Expire, Key: x.names.Claim, TTL: x.claim.keep()}}, ref, &x.claim, audit.ResultVoid)}
+	if err := x.s.committer.CommitLater(u); err != nil {
+		x.s.logger.Warn("what a void attempt needs no more lives on until the registers are looked through", "request", x.id, "error", err)
 	}
 }
 
@@ -136,6 +153,14 @@ func (x *exchange) dropBodies(result audit.Result) {
 // addOutcome adds what ends the attempt to a unit.
 func (x *exchange) addOutcome(u *store.Unit, o *outcome) {
 	x.scratch = o.append(x.scratch[:0])
+	if o.Result == audit.ResultVoid {
+		// Not if somebody has taken the attempt for one in doubt meanwhile, and
+		// may have sent it. The queue of doubts is put right by whoever reads it.
+		u.Commands = append(u.Commands, store.Command{Kind: store.SetUnless, Key: x.names.Outcome, Unless: store.UnknownKey(x.key, x.attempt),
+			Value: x.seal(x.scratch, x.names.Outcome), TTL: x.claim.keep()})
+		x.scratch = rinse(x.scratch)
+		return
+	}
 	u.Commands = append(u.Commands,
 		store.Command{Kind: store.SetOnce, Key: x.names.Outcome, Value: x.seal(x.scratch, x.names.Outcome)},
 		store.Command{Kind: store.QueueRemove, Queue: store.Doubt, Member: x.names.Doubt})
@@ -174,8 +199,8 @@ func (x *exchange) storeDoubt(code reason.Code, upstream, status int) {
 
 // commitFinal stores what must not be lost: with the store, or else on local
 // disk. It reports whether the unit's first register is stored by now, and is
-// this exchange's.
-func (x *exchange) commitFinal() (ours bool) {
+// this exchange's, or is known not to be.
+func (x *exchange) commitFinal() (ours, lost bool) {
 	x.final = true
 	u := x.unit
 	err := x.s.committer.CommitLater(u)
@@ -189,10 +214,10 @@ func (x *exchange) commitFinal() (ours bool) {
 				x.s.lateOutcome(ref)
 			}
 		}
-		return u.Commands[0].Won
+		return u.Commands[0].Won, !u.Commands[0].Won
 	}
 	x.unit, x.arena = new(store.Unit), nil // the committer's now
-	return false
+	return false, false
 }
 
 func (x *exchange) setLegStates(state audit.LegState) {

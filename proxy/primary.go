@@ -164,6 +164,13 @@ func statusMatches(s *rules.Success, status int) bool {
 // its chain was renewed recently enough that nobody takes it for dead.
 func (s *Server) leaseHolds() bool { return s.committer.LeaseAge() < leaseLimit }
 
+// leaseHolds reports whether the exchange may act on its claim: the lease holds,
+// and is the one under which the claim was made. Between two leases others may
+// have taken the claim for one in doubt.
+func (x *exchange) leaseHolds() bool {
+	return x.s.leaseHolds() && x.s.committer.LeaseTerm() == x.term
+}
+
 // leaseLimit is half of the life of a chain's lease (PROTOCOL §2).
 const leaseLimit = 7500 * time.Millisecond
 
@@ -181,9 +188,20 @@ func (x *exchange) void(cause error) {
 	x.code = code
 	status := code.Status()
 	x.setLegStates(audit.LegDropped)
-	x.storeOutcome(&outcome{Owner: x.id, By: "proxy", At: x.s.clock().UnixMilli(), Result: audit.ResultVoid}, code, status)
+	if !x.storeOutcome(&outcome{Owner: x.id, By: "proxy", At: x.s.clock().UnixMilli(), Result: audit.ResultVoid}, code, status) {
+		x.overtaken()
+		return
+	}
 	writeProblem(x.ctx, refuse(code, detail), status, x.id)
 	x.stamp(audit.ResultVoid, 0, x.legsHeader(audit.ResultVoid))
+}
+
+// overtaken ends an exchange that has sent nothing, and whose attempt somebody
+// else took for one in doubt: what became of it is not ours to say.
+func (x *exchange) overtaken() {
+	x.code = reason.InDoubt
+	writeProblem(x.ctx, doubted(), reason.InDoubt.Status(), x.id)
+	x.stamp(audit.ResultUnknown, 0, x.legsHeader(audit.ResultUnknown))
 }
 
 // doubt ends an exchange whose primary may have acted, with a fault as the

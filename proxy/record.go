@@ -74,6 +74,7 @@ func (x *exchange) record() (done bool, e *reason.Error) {
 	for x.attempt = 1; x.attempt <= maxAttempts; {
 		x.compose()
 		x.unit.Spool = x.spools()
+		x.term = x.s.committer.LeaseTerm()
 		began := time.Now()
 		err := x.s.committer.Commit(x.s.work, x.unit) // within the committer's deadline
 		x.s.metrics.Append(time.Since(began))

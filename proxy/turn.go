@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"chaperone/audit"
+	"chaperone/rules/reason"
 	"chaperone/store"
 )
 
@@ -27,7 +29,13 @@ func (s *Server) takeTurn(ctx context.Context, ref store.Ref, owner string, time
 	t := &turn{s: s, ref: ref, taken: time.Now(), life: (timeout + turnMargin).Round(time.Millisecond)}
 	key := store.AgainKey(ref.K, ref.A)
 	n := note{Owner: owner, At: s.clock().UnixMilli()}
-	take := []store.Command{{Kind: store.SetOnce, Key: key, Value: s.ring.Seal(nil, n.append(nil), []byte(key)), TTL: t.life}}
+	mark := note{Owner: owner, At: n.At, Result: audit.ResultUnknown, Reason: string(reason.InDoubt)}
+	unknown := store.UnknownKey(ref.K, ref.A)
+	take := []store.Command{
+		{Kind: store.SetOnce, Key: key, Value: s.ring.Seal(nil, n.append(nil), []byte(key)), TTL: t.life},
+		// From now on the claimant cannot end the attempt as one of which
+		// nothing was sent.
+		{Kind: store.SetOnce, Key: unknown, Value: s.ring.Seal(nil, mark.append(nil), []byte(unknown))}}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	if err := s.driver.Apply(ctx, take); err != nil {

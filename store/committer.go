@@ -320,8 +320,8 @@ type lease struct {
 	term uint64
 }
 
-// LeaseTerm counts the times that the lease was lost, or nearly, and taken
-// again, and those that the chain was. Who acts on a claim must find the term
+// LeaseTerm counts the times that the lease was lost, or may have been, and
+// taken again, and those that the chain was. Who acts on a claim must find the term
 // of its claim: in between, others may have taken the claim for dead, and
 // acted on it. It needs no lock and is cheap.
 func (c *Committer) LeaseTerm() uint64 {

@@ -242,12 +242,14 @@ func (c *Committer) settle(b *outgoing) (stored []uint64, late []Command) {
 }
 
 // renewedLocked takes note of a renewal of the lease that was first sent at a
-// time.
+// time, and has just been acknowledged. Between the one before and this the
+// lease was there all the time if no more than its life lies between the
+// sending of that one and now.
 func (c *Committer) renewedLocked(sent time.Time) {
 	next := &lease{sent: sent}
 	if old := c.lease.Load(); old != nil {
 		next.term = old.term
-		if Age(old.sent, sent) >= c.o.AliveFor/2 || c.leaseOf != c.chain {
+		if Age(old.sent, time.Now()) >= c.o.AliveFor || c.leaseOf != c.chain {
 			next.term++
 		}
 	}
