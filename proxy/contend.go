@@ -70,6 +70,9 @@ func (x *exchange) replay(c *claim, o *outcome, a *storedAnswer) *reason.Error {
 	if e != nil {
 		return e
 	}
+	if a.Raw {
+		return x.replayRaw(o, a, legs)
+	}
 	r := &x.ctx.Response
 	r.SetStatusCode(a.Status)
 	x.stamp(o.Result, o.Upstream, legs)

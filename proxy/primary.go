@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 	"time"
@@ -96,7 +95,7 @@ func (x *exchange) answered(u *upstream) {
 // nothing in it to see.
 func (x *exchange) readAnswer(u *upstream) (readable bool, fault reason.Code) {
 	body := x.resp.Body()
-	if v := x.resp.Header.Peek("Content-Encoding"); len(v) > 0 && !bytes.EqualFold(v, []byte("identity")) {
+	if !identityCoded(&x.resp.Header) {
 		return false, reason.AnswerUnreadable
 	}
 	if len(body) == 0 {

@@ -189,12 +189,23 @@ type storedAnswer struct {
 	Reason string // why the body was withheld; empty: it was not
 	Fields []heldField
 	Body   []byte
+	// Raw says that Body and Fields are the primary's own, and are yet to be
+	// rendered for whoever asks. They hold no sad value and no card number.
+	Raw bool
 }
 
-const outcomeVersion = 1
+// The layouts of an outcome: the second says that its answer is raw.
+const (
+	outcomePlain byte = 1
+	outcomeRaw   byte = 2
+)
 
 func (o *outcome) append(dst []byte) []byte {
-	dst = append(dst, outcomeVersion)
+	layout := outcomePlain
+	if o.Answer != nil && o.Answer.Raw {
+		layout = outcomeRaw
+	}
+	dst = append(dst, layout)
 	dst = appendBytes(dst, o.Owner)
 	dst = appendBytes(dst, o.By)
 	dst = appendNumber(dst, uint64(o.At))
@@ -219,14 +230,14 @@ func (o *outcome) append(dst []byte) []byte {
 // parse reads what append wrote. The outcome's slices borrow from b.
 func (o *outcome) parse(b []byte) error {
 	d := decoder{b: b}
-	d.version(outcomeVersion)
+	layout := d.versionOf(outcomePlain, outcomeRaw)
 	*o = outcome{Owner: d.text(), By: d.text(), At: int64(d.number()), Result: audit.Result(d.small()), Upstream: d.small()}
 	if d.flag() {
 		a := &storedAnswer{Status: d.small(), Sees: d.bytes(), Legs: d.text(), Reason: d.text()}
 		for n := d.count(); n > 0 && !d.bad; n-- {
 			a.Fields = append(a.Fields, heldField{d.text(), d.text()})
 		}
-		a.Body = d.bytes()
+		a.Body, a.Raw = d.bytes(), layout == outcomeRaw
 		o.Answer = a
 	}
 	return d.done()

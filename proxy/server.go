@@ -40,6 +40,7 @@ type Server struct {
 	metrics   *admin.Metrics
 	marks     *audit.Checkpointer
 	outbox    *outbox
+	replayer  *replayer
 	subjects  *lru
 	refusals  refusals
 	exchanges sync.Pool
@@ -97,6 +98,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	}
 	s.policy.Store(y)
 	s.outbox = newOutbox(s, o.Outbox)
+	s.replayer = newReplayer(s)
 	if err = s.claimStore(ctx); err != nil {
 		return nil, err
 	}
@@ -222,6 +224,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	run(func() error { s.marks.Run(aside); return nil })
 	run(func() error { s.witness().Run(ctx); return nil })
 	run(func() error { s.outbox.run(ctx); return nil })
+	run(func() error { s.replayer.run(ctx); return nil })
 	run(func() error { s.rebuild(ctx); return nil })
 	if s.admin != nil {
 		run(func() error { return s.admin.Serve(aside) })
@@ -241,6 +244,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	// Where the end came before Serve had the listener, Shutdown did nothing.
 	_ = s.listener.Close()
 	s.outbox.stopped(drain)
+	s.replayer.stopped(drain)
 	// What requests and deliveries have used up of the drain is not taken from
 	// the end of the log: it has a time of its own.
 	end, ended := context.WithTimeout(context.WithoutCancel(ctx), 2*storeTimeout)
