@@ -81,6 +81,10 @@ type CommitterOptions struct {
 	// is what was there first. The unit that it gives, if any, is stored next.
 	// It must not call the committer, nor keep what the command refers to.
 	Late func(c *Command) *Unit
+	// RecentBytes bounds what is kept of the last minute, to be sent again
+	// after a failover, where the store may lose what it acknowledged; 0 means
+	// 64 MiB, less than 0 that nothing is kept.
+	RecentBytes int
 	// Deadline bounds how long Commit waits; 0 means 2 s.
 	Deadline time.Duration
 	// MaxPending bounds the units that wait; beyond it Commit fails at once.
@@ -111,6 +115,10 @@ type Stats struct {
 	// sale that an operator has resolved meanwhile.
 	TooLate uint64
 
+	Failovers uint64 // times that a master was found replaced or restarted
+	Resent    uint64 // units of the last minute that were sent again then
+	Restored  uint64 // log records that the store had lost, and that were appended again
+
 	JournalUnits int   // units kept on local disk, not yet stored
 	JournalBytes int64 // size of the journal
 	JournalLimit int64 // beyond which nothing new is spooled; 0: nothing is
@@ -137,6 +145,9 @@ type Committer struct {
 	wg      sync.WaitGroup
 	laters  sync.WaitGroup        // calls of CommitLater; grows only while not closed
 	lease   atomic.Pointer[lease] // nil: there was none yet
+
+	kept    keeping
+	sighted atomic.Pointer[sighting] // nil: not yet
 
 	mu      sync.Mutex
 	queue   []*Unit   // in the order in which they came
@@ -198,6 +209,9 @@ func NewCommitter(ctx context.Context, d Driver, o CommitterOptions) (*Committer
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 		chain: o.Chain, hash: ChainStart(o.Chain),
 	}
+	if c.o.RecentBytes >= 0 {
+		c.kept.recent = newRecent(cmp.Or(o.RecentBytes, defaultRecent))
+	}
 	if o.Journal != "" {
 		j, left, err := openJournal(o.Journal, o.JournalLimit, o.Logger)
 		if err != nil {
@@ -213,6 +227,9 @@ func NewCommitter(ctx context.Context, d Driver, o CommitterOptions) (*Committer
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.wg.Go(c.run)
 	c.wg.Go(c.sweep)
+	if o.RecentBytes >= 0 {
+		c.wg.Go(c.watch)
+	}
 	return c, nil
 }
 

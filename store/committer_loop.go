@@ -63,7 +63,7 @@ func (c *Committer) run() {
 func (c *Committer) next(b *outgoing) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	renew := !c.closed && c.LeaseAge() >= c.o.AliveEvery
+	renew := !c.closed && (c.LeaseAge() >= c.o.AliveEvery || c.moved())
 	if len(c.queue) == 0 && !renew {
 		return false
 	}
@@ -132,7 +132,7 @@ func (c *Committer) build(b *outgoing, renew bool) {
 func (c *Committer) send(b *outgoing) bool {
 	backoff := backoffFirst
 	for {
-		err := c.d.Write(c.ctx, &b.Batch)
+		err := c.write(b)
 		if err == nil {
 			c.acknowledged(b)
 			return true

@@ -22,7 +22,7 @@ import (
 //
 // Errors. One that wraps ErrUnavailable says that the store cannot be reached
 // or does not take writes now (connection, time, out of memory, read-only,
-// loading): send again later. ErrGap and ErrFork say that the chain in the
+// loading): send again later. GapError and ErrFork say that the chain in the
 // store is not the writer's any more. ErrClosed follows Close. Whatever
 // concerns one command alone is in its Err, and Write returns nil. No error
 // holds a value.
@@ -79,6 +79,12 @@ type Driver interface {
 	// before the call. It may take as long as writing all data once.
 	Scrub(ctx context.Context) (Scrubbed, error)
 
+	// Generation names the masters as they are now. Another name than before
+	// says that one was replaced or restarted, and may have lost what it had
+	// acknowledged lately; see Batch.Generation. Empty: the store never loses
+	// what it acknowledged.
+	Generation(ctx context.Context) (string, error)
+
 	// Check asks whether the store can be reached and is set up as the
 	// contract needs it. Its error is a *SetupError where something must be
 	// set differently, or wraps ErrUnavailable.
@@ -97,6 +103,10 @@ type Batch struct {
 	// Groups are the commands, in order; a group is one caller's slice, in
 	// which its results are left.
 	Groups [][]Command
+	// Generation says which masters are known to hold what their writer had
+	// acknowledged: Write does nothing on another one, and gives ErrFailover.
+	// Empty: any will do, and Write leaves the name of those that it used.
+	Generation string
 }
 
 // LogRecord is one record of a chain. Entry is sealed by whoever made it, and

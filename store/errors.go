@@ -15,6 +15,10 @@ var (
 	// ErrFork: a record with this sequence number and another hash is in the
 	// chain. Two writers, or an edited log.
 	ErrFork = errors.New("store: log holds another record under this number")
+	// ErrFailover: a master was replaced or restarted. Nothing was written to
+	// it: first comes what the one before had acknowledged lately. It is an
+	// ErrUnavailable as well.
+	ErrFailover = errors.New("store: another master, or one that was restarted")
 	// ErrClosed: the Driver or the Committer was closed.
 	ErrClosed = errors.New("store: closed")
 	// ErrJournalFull: the local journal has reached its limit.

@@ -39,6 +39,11 @@ type RedisOptions struct {
 	// its way back; 0 means 3 s. Callers do not wait that long: see Deadline of
 	// CommitterOptions.
 	DialTimeout, Timeout time.Duration
+	// Replicated has a write acknowledged only when at least one replica of
+	// each shard that was written to has it, which is waited for at most
+	// ReplicaTimeout long; 0 means 1 s, or half of Timeout where that is less.
+	Replicated     bool
+	ReplicaTimeout time.Duration
 	// AllowUnsafe opens a server without AOF or with another eviction policy
 	// than noeviction. For tests: what it acknowledges may be lost.
 	AllowUnsafe bool
@@ -65,16 +70,21 @@ const (
 // redisDriver keeps the state in Redis.
 type redisDriver struct {
 	o RedisOptions
-	// client carries the committer's batches and nothing else, so that a large
-	// body or a slow read never stands before them; side carries the rest.
-	client, side redis.UniversalClient
-	lanes        int
-	keys         sync.Map // laneKey → string: the names of due queues
+	// side carries all but the committer's batches, so that a large body or a
+	// slow read never stands before them.
+	side  redis.UniversalClient
+	lanes int
+	keys  sync.Map // laneKey → string: the names of due queues
 
-	// chains is what is known of the logs that this driver writes.
 	mu     sync.Mutex
-	chains map[string]chainState
 	closed bool
+	// chains is what is known of the logs that this driver writes.
+	chains map[string]chainState
+	// client carries the committer's batches and nothing else, to the masters
+	// of a generation; see redis_masters.go.
+	client     redis.UniversalClient
+	generation string
+	masterIDs  map[string]bool
 }
 
 // OpenRedis connects to Redis and checks that it is set up as the contract
@@ -100,13 +110,16 @@ func OpenRedis(ctx context.Context, o RedisOptions) (Driver, error) {
 	if o.Cluster {
 		d.lanes = clusterLanes
 	}
-	// One connection for batches: there is one in flight. The second is for
-	// the moment in which a broken one is replaced.
-	batches := *uo
-	batches.PoolSize, batches.PipelinePoolSize = 2, 2
-	d.client = redis.NewUniversalClient(&batches)
 	d.side = redis.NewUniversalClient(uo)
+	d.waiting(d.side)
 	if _, err := d.Check(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	generation, err := d.Generation(ctx)
+	if err == nil {
+		err = d.adopt(generation)
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	if err := d.loadScripts(ctx); err != nil {
@@ -189,11 +202,14 @@ func orDuration(d, otherwise time.Duration) time.Duration {
 // Close releases the connections.
 func (d *redisDriver) Close() error {
 	d.mu.Lock()
-	closed := d.closed
+	closed, client := d.closed, d.client
 	d.closed = true
 	d.mu.Unlock()
 	if closed {
 		return nil
 	}
-	return errors.Join(d.client.Close(), d.side.Close())
+	if client == nil {
+		return d.side.Close()
+	}
+	return errors.Join(client.Close(), d.side.Close())
 }

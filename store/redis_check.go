@@ -132,7 +132,7 @@ func (d *redisDriver) checkNode(ctx context.Context, c *redis.Client) (Status, e
 	}
 	info := parseInfo(text)
 	s := Status{Version: info["redis_version"], Fsync: "unknown"}
-	s.Replicas, _ = strconv.Atoi(info["connected_slaves"]) // absent: 0
+	s.Replicas = onlineReplicas(info)
 	var wrong []error
 	require := func(ok bool, setting, got, want, hint string) {
 		if !ok {
@@ -145,6 +145,10 @@ func (d *redisDriver) checkNode(ctx context.Context, c *redis.Client) (Status, e
 	cluster := info["cluster_enabled"] == "1"
 	require(cluster == d.o.Cluster, "cluster-enabled", yesNo(cluster), yesNo(d.o.Cluster),
 		"write cluster: true under state.redis exactly if the server is part of a Cluster")
+	if d.o.Replicated {
+		require(s.Replicas > 0, "connected replicas", "0", "1 or more",
+			"connect a replica to this server, or write durability: local")
+	}
 	if !d.o.AllowUnsafe {
 		require(info["aof_enabled"] == "1", "appendonly", yesNo(info["aof_enabled"] == "1"), "yes",
 			"CONFIG SET appendonly yes, and the same in redis.conf")
@@ -162,6 +166,18 @@ func (d *redisDriver) checkNode(ctx context.Context, c *redis.Client) (Status, e
 		}
 	}
 	return s, nil
+}
+
+// onlineReplicas counts the replicas that follow the server: not those that
+// are still loading its data.
+func onlineReplicas(info map[string]string) int {
+	n := 0
+	for name, value := range info {
+		if number, ok := strings.CutPrefix(name, "slave"); ok && number != "" && strings.Contains(value, "state=online") {
+			n++
+		}
+	}
+	return n
 }
 
 func yesNo(b bool) string {

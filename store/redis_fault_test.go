@@ -197,7 +197,8 @@ func away(t *testing.T, l *load) {
 }
 
 // TestRedisLoses has the server forget what it had acknowledged: the committer
-// finds out with the next batch, whatever was forgotten.
+// finds out with the next batch, whatever was forgotten. What it has kept it
+// writes again; otherwise it goes on in another chain, and says so.
 func TestRedisLoses(t *testing.T) {
 	for name, lose := range map[string][]any{
 		"everything":    {"FLUSHALL"},
@@ -205,38 +206,57 @@ func TestRedisLoses(t *testing.T) {
 		"the last":      {"EVAL", "redis.call('XDEL', KEYS[1], '10-0') redis.call('XSETID', KEYS[1], '9-0')", "1", "{node-a}:log"},
 		"the last five": {"EVAL", "for i = 6, 10 do redis.call('XDEL', KEYS[1], i .. '-0') end redis.call('XSETID', KEYS[1], '5-0')", "1", "{node-a}:log"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := redistest.Start(t, redistest.Options{})
-			d := openRedis(t, store.RedisOptions{Addresses: []string{s.Addr}})
-			var cause error
-			c := startCommitter(t, d, store.CommitterOptions{Restart: func(_ string, head uint64, err error) (string, [][]byte) {
-				cause = err
-				return "node-b", [][]byte{fmt.Appendf(nil, "after %d", head)}
-			}})
-			ctx := storetest.Context(t)
-			for i := range 10 {
-				if err := c.Commit(ctx, unit(i)); err != nil {
-					t.Fatal(err)
-				}
+		for how, recent := range map[string]int{"kept": 0, "not kept": -1} {
+			t.Run(name+", "+how, func(t *testing.T) { loses(t, lose, recent) })
+		}
+	}
+}
+
+func loses(t *testing.T, lose []any, recent int) {
+	s := redistest.Start(t, redistest.Options{})
+	d := openRedis(t, store.RedisOptions{Addresses: []string{s.Addr}})
+	var cause error
+	c := startCommitter(t, d, store.CommitterOptions{RecentBytes: recent, Restart: func(_ string, head uint64, err error) (string, [][]byte) {
+		cause = err
+		return "node-b", [][]byte{fmt.Appendf(nil, "after %d", head)}
+	}})
+	ctx := storetest.Context(t)
+	for i := range 10 {
+		if err := c.Commit(ctx, unit(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Do(lose...); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Commit(ctx, unit(10)); err != nil {
+		t.Fatal(err)
+	}
+	if recent == 0 {
+		if cause != nil || c.Stats().Restored == 0 || c.Stats().Resent != 10 || len(verify(t, d, "node-a")) != 11 {
+			t.Errorf("cause %v, %+v", cause, c.Stats())
+		}
+		for i := range 11 {
+			if !isSet(t, d, store.ClaimKey(fmt.Sprint("k", i), 1)) {
+				t.Errorf("claim %d is gone", i)
 			}
-			if _, err := s.Do(lose...); err != nil {
-				t.Fatal(err)
-			}
-			if err := c.Commit(ctx, unit(10)); err != nil {
-				t.Fatal(err)
-			}
-			var gap *store.GapError
-			if !errors.As(cause, &gap) || gap.Want != 10 {
-				t.Errorf("cause %v", cause)
-			}
-			if got := verify(t, d, "node-b"); strings.Join(got, ",") != "after 10,entry 10" {
-				t.Errorf("log %q", got)
-			}
-			// The broken chain shows its loss, and nothing after it.
-			if last, ok, err := d.LogLast(ctx, "node-a"); err != nil || ok && last.Seq != gap.Last {
-				t.Errorf("broken chain ends at %d, %v", last.Seq, err)
-			}
-		})
+		}
+		chains, err := d.Chains(ctx)
+		if err != nil || len(chains) != 1 || chains[0].ID != "node-a" || !isSet(t, d, store.AliveKey("node-a")) {
+			t.Errorf("chains %v %v, or no lease", chains, err)
+		}
+		return
+	}
+	var gap *store.GapError
+	if !errors.As(cause, &gap) || gap.Want != 10 {
+		t.Fatalf("cause %v", cause)
+	}
+	if got := verify(t, d, "node-b"); strings.Join(got, ",") != "after 10,entry 10" {
+		t.Errorf("log %q", got)
+	}
+	// The broken chain shows its loss, and nothing after it.
+	if last, ok, err := d.LogLast(ctx, "node-a"); err != nil || ok && last.Seq != gap.Last {
+		t.Errorf("broken chain ends at %d, %v", last.Seq, err)
 	}
 }
 

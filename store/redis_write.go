@@ -24,7 +24,48 @@ var (
 
 // Write sends the batch as one pipeline.
 func (d *redisDriver) Write(ctx context.Context, b *Batch) error {
-	return d.exec(ctx, d.client, b)
+	if b.Generation != "" {
+		return d.writeTo(ctx, b)
+	}
+	err := d.writeTo(ctx, b)
+	if errors.Is(err, ErrFailover) {
+		// The writer has nothing to bring back.
+		generation, err := d.Generation(ctx)
+		if err == nil {
+			err = d.adopt(generation)
+		}
+		if err != nil {
+			return err
+		}
+		return d.writeTo(ctx, b)
+	}
+	return err
+}
+
+// writeTo sends the batch to the masters of its generation, or to those
+// adopted last.
+func (d *redisDriver) writeTo(ctx context.Context, b *Batch) error {
+	if b.Generation != "" {
+		if err := d.adopt(b.Generation); err != nil {
+			return err
+		}
+	}
+	d.mu.Lock()
+	client, generation, closed := d.client, d.generation, d.closed
+	d.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	err := d.exec(ctx, client, b)
+	switch {
+	case err == nil:
+		b.Generation = generation
+	case redis.HasErrorPrefix(errors.Unwrap(err), "READONLY"):
+		// It was the master. Should it be that again, its data were another's
+		// meanwhile, which only a new connection asks.
+		return errors.Join(err, d.dial(client))
+	}
+	return err
 }
 
 // Apply sends commands beside the committer's.
@@ -73,6 +114,9 @@ func (d *redisDriver) execOnce(ctx context.Context, client redis.UniversalClient
 	if len(p.cmds) == 0 {
 		return nil
 	}
+	if d.o.Replicated {
+		ctx = context.WithValue(ctx, replicated{}, true)
+	}
 	pipeline := client.Pipeline()
 	if err := pipeline.BatchProcess(ctx, p.cmds...); err != nil {
 		return away(err)
@@ -81,7 +125,8 @@ func (d *redisDriver) execOnce(ctx context.Context, client redis.UniversalClient
 	_, _ = pipeline.Exec(ctx)
 	var failed error
 	for i, c := range p.cmds[records:] {
-		if err := p.sinks[records+i].take(c); err != nil && failed == nil {
+		err := p.sinks[records+i].take(c)
+		if err != nil && (failed == nil || errors.Is(err, ErrFailover)) {
 			failed = err
 		}
 	}

@@ -165,10 +165,7 @@ func StartSentinels(t testing.TB, downAfter time.Duration, o Options) *Sentinels
 	t.Helper()
 	s := &Sentinels{Master: Start(t, o), Replica: Start(t, o)}
 	s.Replica.ReplicaOf(t, s.Master)
-	until(t, "the replica to catch up", func() bool {
-		info, err := s.Replica.Do("INFO", "replication")
-		return err == nil && strings.Contains(info, "master_link_status:up")
-	})
+	s.Replica.InStep(t)
 	for range 3 {
 		sentinel := startSentinel(t, s.Master, downAfter)
 		s.Addrs = append(s.Addrs, sentinel.Addr)

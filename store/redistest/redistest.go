@@ -313,6 +313,33 @@ func (s *Server) ReplicaOf(t testing.TB, master *Server) {
 	}
 }
 
+// InStep waits until a replica has all that its master had.
+func (s *Server) InStep(t testing.TB) {
+	t.Helper()
+	until(t, "the replica to catch up", func() bool {
+		info, err := s.Do("INFO", "replication")
+		return err == nil && strings.Contains(info, "master_link_status:up")
+	})
+}
+
+// Cut takes the last n bytes from the append-only file of a stopped server, as
+// a loss of power may.
+func (s *Server) Cut(t testing.TB, n int64) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.Dir, "appendonlydir", "*.incr.aof"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("redistest: no append-only file: %v", err)
+	}
+	last := files[len(files)-1]
+	info, err := os.Stat(last)
+	if err == nil {
+		err = os.Truncate(last, max(0, info.Size()-n))
+	}
+	if err != nil {
+		t.Fatalf("redistest: %v", err)
+	}
+}
+
 // ConfigSet changes a setting of the running server.
 func (s *Server) ConfigSet(t testing.TB, name, value string) {
 	t.Helper()

@@ -276,6 +276,14 @@ func (f *Faults) Check(ctx context.Context) (store.Status, error) {
 	return f.Driver.Check(ctx)
 }
 
+// Generation fails while the driver is down.
+func (f *Faults) Generation(ctx context.Context) (string, error) {
+	if err := f.away(); err != nil {
+		return "", err
+	}
+	return f.Driver.Generation(ctx)
+}
+
 // ScanKeys fails while the driver is down.
 func (f *Faults) ScanKeys(ctx context.Context, prefix, cursor string, max int) ([]string, string, error) {
 	if err := f.away(); err != nil {

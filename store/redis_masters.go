@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Which servers are the masters, and with whose data, is their generation: the
+// run id and the replication id of each. A server that was restarted has
+// another run id, one that was made the master another replication id. Batches
+// travel only on connections whose server was asked for both as the connection
+// was made: whoever is not of the generation that the batch's writer knows
+// gets nothing, and the writer is told (ErrFailover).
+
+// Generation asks all masters who they are.
+func (d *redisDriver) Generation(ctx context.Context) (string, error) {
+	var mu sync.Mutex
+	var ids []string
+	one := func(ctx context.Context, c *redis.Client) error {
+		id, err := identity(ctx, c)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		ids = append(ids, id)
+		return nil
+	}
+	var err error
+	if c, ok := d.side.(*redis.ClusterClient); ok {
+		err = c.ForEachMaster(ctx, one)
+	} else {
+		err = one(ctx, d.side.(*redis.Client))
+	}
+	if err != nil {
+		return "", readErr(err)
+	}
+	if len(ids) == 0 {
+		return "", away(errors.New("no master found"))
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, " "), nil
+}
+
+var (
+	errNotMaster = errors.New("the server is a replica")
+	errSentinel  = errors.New("the server is a Sentinel")
+)
+
+// identity names a master. INFO with several sections is from version 7.0 on,
+// which is asked for.
+func identity(ctx context.Context, c interface {
+	Info(ctx context.Context, sections ...string) *redis.StringCmd
+}) (string, error) {
+	text, err := c.Info(ctx, "server", "replication").Result()
+	if err != nil {
+		return "", err
+	}
+	info := parseInfo(text)
+	switch {
+	case info["redis_mode"] == "sentinel":
+		return "", errSentinel
+	case info["role"] != "master":
+		return "", errNotMaster
+	}
+	return info["run_id"] + "/" + info["master_replid"], nil
+}
+
+// adopt makes the masters of a generation those to which batches go.
+func (d *redisDriver) adopt(generation string) error {
+	d.mu.Lock()
+	if d.generation == generation && d.client != nil {
+		d.mu.Unlock()
+		return nil
+	}
+	old := d.client
+	d.generation = generation
+	d.masterIDs = make(map[string]bool)
+	for _, id := range strings.Fields(generation) {
+		d.masterIDs[id] = true
+	}
+	d.mu.Unlock()
+	return d.dial(old)
+}
+
+// dial replaces the client for batches, whose connections were made when
+// others were the masters.
+func (d *redisDriver) dial(old redis.UniversalClient) error {
+	uo, err := d.o.universal()
+	if err != nil {
+		return away(err)
+	}
+	// One connection for batches: there is one in flight. The second is for
+	// the moment in which a broken one is replaced.
+	uo.PoolSize, uo.PipelinePoolSize = 2, 2
+	uo.OnConnect = d.meet
+	client := redis.NewUniversalClient(uo)
+	d.waiting(client)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.closed:
+		_ = client.Close() // has no connection yet
+		return ErrClosed
+	case d.client != old:
+		_ = client.Close() // somebody else was first
+		return nil
+	}
+	d.client = client
+	if old != nil {
+		_ = old.Close() // its connections are of no use whatever it says
+	}
+	return nil
+}
+
+// meet refuses a new connection for batches unless it is to a master of the
+// generation.
+func (d *redisDriver) meet(ctx context.Context, cn *redis.Conn) error {
+	id, err := identity(ctx, cn)
+	if err == errSentinel && d.o.SentinelMaster != "" {
+		return nil // it is asked where the master is
+	}
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	known := d.masterIDs[id]
+	d.mu.Unlock()
+	if known {
+		return nil
+	}
+	if d.o.Cluster && emptyNode(ctx, cn) {
+		// A node that joined, on its way to its first slot: it had nothing to
+		// lose.
+		d.mu.Lock()
+		d.masterIDs[id] = true
+		d.mu.Unlock()
+		return nil
+	}
+	return ErrFailover
+}
+
+// emptyNode tells whether a Cluster's node holds no slot, by its own word.
+func emptyNode(ctx context.Context, cn *redis.Conn) bool {
+	nodes, err := cn.ClusterNodes(ctx).Result()
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(nodes) {
+		fields := strings.Fields(line)
+		if len(fields) < 8 || !strings.Contains(fields[2], "myself") {
+			continue
+		}
+		for _, f := range fields[8:] {
+			if !strings.HasPrefix(f, "[") { // a slot that it imports or gives away
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
