@@ -136,6 +136,10 @@ func (s *Server) state(ctx context.Context) admin.State {
 	}
 	check, err := s.driver.Check(ctx)
 	st.StoreKind, st.StoreSafe, st.Replicas = check.Kind, err == nil, check.Replicas
+	st.Store = admin.Failovers{Masters: stats.Failovers, Resent: stats.Resent, Restored: stats.Restored, ChainRestarts: stats.Restarts}
+	if check.Kind == "redis" {
+		st.Store.Fsync = check.Fsync
+	}
 	st.SetKeyring(s.ring.Status(ctx), s.ring.List())
 	now := s.clock()
 	st.Queues = s.queues(ctx, now)

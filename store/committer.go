@@ -77,8 +77,9 @@ type CommitterOptions struct {
 	// repeats are known while the store is away; 0 means 32 MiB.
 	MirrorBytes int
 	// Late, if set, is called for each SetOnce of a unit that nobody waited for
-	// (CommitLater, or spooled) that had lost when it reached the store: Prior
-	// is what was there first. The unit that it gives, if any, is stored next.
+	// (CommitLater, or spooled) that had lost when it reached the store, and for
+	// each that a failover took away and that somebody else has written since:
+	// Prior is what was there first. The unit that it gives, if any, is stored next.
 	// It must not call the committer, nor keep what the command refers to.
 	Late func(c *Command) *Unit
 	// RecentBytes bounds what is kept of the last minute, to be sent again

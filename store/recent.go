@@ -45,7 +45,7 @@ const (
 	// numbers of a record.
 	recentHead = 4 + 1 + 10 + 10 + 10 + 32 + 32 + 5
 	// recentCommand bounds what a command holds beside texts.
-	recentCommand = 1 + 1 + 3*5 + 2*10
+	recentCommand = 1 + 1 + 4*5 + 2*10
 )
 
 func newRecent(limit int) *recent {
@@ -139,7 +139,7 @@ func (r *recent) addCommands(cmds []Command, at time.Time) {
 	for i := range cmds {
 		if c := &cmds[i]; c.repeats() {
 			n++
-			size += recentCommand + len(c.Key) + len(c.Member) + len(c.Value)
+			size += recentCommand + len(c.Key) + len(c.Unless) + len(c.Member) + len(c.Value)
 		}
 	}
 	if n == 0 {
@@ -159,6 +159,7 @@ func (r *recent) addCommands(cmds []Command, at time.Time) {
 		}
 		c.buf = append(c.buf, byte(cmd.Kind), byte(cmd.Queue))
 		c.buf = appendText(c.buf, cmd.Key)
+		c.buf = appendText(c.buf, cmd.Unless)
 		c.buf = appendText(c.buf, cmd.Member)
 		c.buf = appendText(c.buf, cmd.Value)
 		c.buf = binary.AppendUvarint(c.buf, uint64(cmd.TTL.Milliseconds()))
@@ -172,7 +173,7 @@ func (r *recent) addCommands(cmds []Command, at time.Time) {
 // a count would count twice; a lease in a queue runs out either way.
 func (c *Command) repeats() bool {
 	switch c.Kind {
-	case SetOnce:
+	case SetOnce, SetUnless:
 		return c.Won && c.Err == nil
 	case Set, Delete, Expire, Persist, QueueAdd, QueueRemove:
 		return c.Err == nil
@@ -282,7 +283,7 @@ func (f recentFrame) commands(yield func(Command) bool) {
 	rest := f.rest
 	for range rest.count() {
 		c := Command{Kind: Kind(rest.byte()), Queue: Queue(rest.byte())}
-		c.Key, c.Member, c.Value = string(rest.view()), string(rest.view()), rest.view()
+		c.Key, c.Unless, c.Member, c.Value = string(rest.view()), string(rest.view()), string(rest.view()), rest.view()
 		c.TTL = time.Duration(rest.number()) * time.Millisecond
 		c.Score = int64(rest.number())
 		if !yield(c) {

@@ -27,7 +27,9 @@ func TestRecentSendsAgain(t *testing.T) {
 		age   time.Duration
 		want  []Command
 	}{
-		"what won":        {units: [][]Command{{{Kind: SetOnce, Key: "k", Value: value, Won: true}}}, want: []Command{{Kind: SetOnce, Key: "k", Value: value}}},
+		"what won": {units: [][]Command{{{Kind: SetOnce, Key: "k", Value: value, Won: true}}}, want: []Command{{Kind: SetOnce, Key: "k", Value: value}}},
+		"what won, unless": {units: [][]Command{{{Kind: SetUnless, Key: "k", Unless: "l", Value: value, Won: true}}},
+			want: []Command{{Kind: SetUnless, Key: "k", Unless: "l", Value: value}}},
 		"what lost":       {units: [][]Command{{{Kind: SetOnce, Key: "k", Value: value}}}},
 		"what was read":   {units: [][]Command{{{Kind: Get, Key: "k"}}}},
 		"what counts":     {units: [][]Command{{{Kind: Incr, Key: "k", Score: 1}}}},

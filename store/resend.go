@@ -233,7 +233,7 @@ func (c *Committer) sendAgain(generation string) error {
 			return err
 		}
 		for i := range batch {
-			if cmd := &batch[i]; cmd.Kind == SetOnce && !cmd.Won && cmd.Err == nil {
+			if cmd := &batch[i]; cmd.Kind.once() && !cmd.Won && cmd.Err == nil {
 				lost = append(lost, *cmd)
 			}
 		}
@@ -262,12 +262,13 @@ func (c *Committer) sendAgain(generation string) error {
 // sentAgain counts what was sent again, and reports what could not be brought
 // back: registers that somebody else wrote in the meantime.
 func (c *Committer) sentAgain(units int, lost []Command) {
+	c.log.Warn("what was acknowledged lately was sent again", "units", units)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.stats.Resent += uint64(units)
 	c.stats.TooLate += uint64(len(lost))
+	c.mu.Unlock()
 	for i := range lost {
 		c.log.Error("the store has lost a register, and somebody else has written it since", "register", lost[i].Key)
 	}
-	c.log.Warn("what was acknowledged lately was sent again", "units", units)
+	c.tellLate(lost)
 }

@@ -58,6 +58,7 @@ type redisConfig struct {
 	tls          bool
 	caFile       string
 	cluster      bool
+	replicated   bool // durability: replica
 
 	sentinel                               string // the master's name; empty: no Sentinel
 	sentinelUsername, sentinelPasswordFile string

@@ -71,6 +71,10 @@ func (r configReader) redis(n yamlfile.Node) *redisConfig {
 	if v := m.Get("password_file"); v.Present() {
 		c.passwordFile = r.path(v)
 	}
+	if v := m.Get("durability"); v.Present() {
+		word, _ := v.OneOf("local", "replica")
+		c.replicated = word == "replica"
+	}
 	r.redisTLS(m.Get("tls"), c)
 	r.topology(m, c)
 	m.Done(yamlfile.Hint{Key: "password", Text: "write password_file, and put the password into that file"})

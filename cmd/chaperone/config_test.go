@@ -35,7 +35,7 @@ listen: {address: "0.0.0.0:8443", hosts: [pos.clinic.internal], tls: {cert: tls/
 admin: {address: "127.0.0.1:9090", hosts: localhost}
 data: /var/lib/chaperone
 state:
-  redis: {addresses: [10.0.0.1:26379, 10.0.0.2:26379], username: chaperone, password_file: redis.pass, tls: {ca_file: ca.pem}, sentinel: {master: clinic}}
+  redis: {addresses: [10.0.0.1:26379, 10.0.0.2:26379], username: chaperone, password_file: redis.pass, durability: replica, tls: {ca_file: ca.pem}, sentinel: {master: clinic}}
   on_outage: refuse
 keys:
   vault:
@@ -58,7 +58,7 @@ log: {level: debug, format: json}
 		t.Errorf("listen %+v", cfg.listen)
 	}
 	r := cfg.state.redis
-	if len(r.addresses) != 2 || r.username != "chaperone" || r.passwordFile != "conf/redis.pass" || !r.tls || r.caFile != "conf/ca.pem" || r.sentinel != "clinic" || r.cluster {
+	if len(r.addresses) != 2 || r.username != "chaperone" || r.passwordFile != "conf/redis.pass" || !r.tls || r.caFile != "conf/ca.pem" || r.sentinel != "clinic" || r.cluster || !r.replicated {
 		t.Errorf("redis %+v", r)
 	}
 	want := vaultConfig{address: "https://vault:8200", transitKey: "chaperone", kvPath: "secret/chaperone", namespace: "clinic",

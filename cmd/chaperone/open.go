@@ -58,7 +58,7 @@ func (c *config) openRedis(ctx context.Context, log *slog.Logger) (store.Driver,
 	}
 	o := store.RedisOptions{
 		Addresses: r.addresses, Username: r.username, PasswordFile: r.passwordFile,
-		Cluster: r.cluster, SentinelMaster: r.sentinel,
+		Cluster: r.cluster, SentinelMaster: r.sentinel, Replicated: r.replicated,
 		SentinelUsername: r.sentinelUsername, SentinelPasswordFile: r.sentinelPasswordFile,
 		Logger: log,
 	}

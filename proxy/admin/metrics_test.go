@@ -68,7 +68,7 @@ func exercised() *Metrics {
 	p := m.Use(testPlan(), time.Unix(1_700_000_000, 0))
 	m.SetState(func(context.Context) State {
 		return State{
-			Ready: true, StoreUp: true, StoreKind: "redis", StoreSafe: true, Replicas: 1, Pending: 2, Journal: 3, Late: 7,
+			Ready: true, StoreUp: true, StoreKind: "redis", StoreSafe: true, Replicas: 1, Store: Failovers{Fsync: "everysec", Masters: 8, Resent: 9, Restored: 10, ChainRestarts: 11}, Pending: 2, Journal: 3, Late: 7,
 			LogSeq: 44, CheckpointSeq: 40, CheckpointTime: time.UnixMilli(1_700_000_001_500),
 			KeyringKind: "vault", VaultUp: true, VaultSealed: false, KeyringRevision: 3,
 			VaultRefreshed: time.UnixMilli(1_700_000_001_500), VaultTokenExpires: time.Now().Add(time.Hour),
@@ -139,6 +139,8 @@ func TestMetricsCount(t *testing.T) {
 		`chaperone_plan_loaded_timestamp_seconds 1.7e+09`,
 		`chaperone_store_up 1`, `chaperone_store_info{kind="redis"} 1`, `chaperone_store_settings_safe 1`,
 		`chaperone_store_journal_units 3`, `chaperone_store_late_registers_total 7`, `chaperone_store_pending_units 2`, `chaperone_store_replicas 1`,
+		`chaperone_store_failovers_total 8`, `chaperone_store_resent_units_total 9`, `chaperone_store_restored_records_total 10`,
+		`chaperone_store_chain_restarts_total 11`, `chaperone_store_fsync_info{mode="everysec"} 1`,
 		`chaperone_log_sequence 44`, `chaperone_log_checkpoint_sequence 40`,
 		`chaperone_log_checkpoint_timestamp_seconds 1.7000000015e+09`,
 		`chaperone_keyring_info{kind="vault"} 1`, `chaperone_vault_up 1`, `chaperone_vault_sealed 0`, `chaperone_keyring_revision 3`,

@@ -19,8 +19,9 @@ type State struct {
 	StoreKind string // redis or file
 	StoreSafe bool   // its settings keep the promises (AOF, noeviction, fsync)
 	Replicas  int    // Redis replicas in step; 0 for a file
-	Pending   int    // units that wait for the committer
-	Journal   int    // units on local disk that the store has not acknowledged
+	Store     Failovers
+	Pending   int // units that wait for the committer
+	Journal   int // units on local disk that the store has not acknowledged
 	// Of the journal: its size, and the size from where on nothing new is
 	// recorded in it (0: nothing is).
 	JournalBytes, SpoolLimit int64
@@ -149,6 +150,9 @@ func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	} {
 		ch <- d
 	}
+	for _, d := range storeDescs {
+		ch <- d
+	}
 }
 
 // Collect is that of prometheus.Collector.
@@ -166,6 +170,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descStoreInfo, 1, oneOf(s.StoreKind, "redis", "file"))
 	gauge(descStoreSafe, truth(s.StoreSafe))
 	gauge(descReplicas, float64(s.Replicas))
+	s.Store.collect(ch)
 	gauge(descPending, float64(s.Pending))
 	gauge(descJournal, float64(s.Journal))
 	gauge(descJournalBytes, float64(s.JournalBytes))
