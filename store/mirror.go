@@ -88,12 +88,13 @@ func (m *mirror) take(c *Command, now time.Time) {
 		}
 	case Set:
 		m.put(c.Key, c.Value, ends(now, c.TTL), now)
-	case Delete:
-		m.change(c.Key, func(r *mirrored) { r.gone = true })
-	case Expire:
-		m.change(c.Key, func(r *mirrored) { r.ends = ends(now, c.TTL) })
-	case Persist:
-		m.change(c.Key, func(r *mirrored) { r.ends = 0 })
+	case Delete, Expire, Persist:
+		h := maphash.String(m.seed, c.Key)
+		if p := m.part(h, c.Key); p != nil {
+			r := p.at[h]
+			r.gone, r.ends = r.gone || c.Kind == Delete, ends(now, c.TTL)
+			p.at[h] = r
+		}
 	}
 }
 
@@ -135,21 +136,15 @@ func (m *mirror) turn(size int, now time.Time) {
 	m.parts[0] = mirrorPart{text: last.text[:0], at: last.at}
 }
 
-// change changes what is known of a register, if anything is.
-func (m *mirror) change(key string, f func(r *mirrored)) {
-	h := maphash.String(m.seed, key)
+// part finds the newest generation that has a register; nil: none.
+func (m *mirror) part(h uint64, key string) *mirrorPart {
 	for i := range m.parts {
 		p := &m.parts[i]
-		if r, ok := p.at[h]; ok && p.is(r, key) {
-			f(&r)
-			p.at[h] = r
-			return
+		if r, ok := p.at[h]; ok && string(p.text[r.from:r.from+r.key]) == key {
+			return p
 		}
 	}
-}
-
-func (p *mirrorPart) is(r mirrored, key string) bool {
-	return string(p.text[r.from:r.from+r.key]) == key
+	return nil
 }
 
 // get gives a copy of what a register held when it was last heard of.
@@ -157,19 +152,16 @@ func (m *mirror) get(key string, now time.Time) (value []byte, found bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := maphash.String(m.seed, key)
-	for i := range m.parts {
-		p := &m.parts[i]
-		r, ok := p.at[h]
-		if !ok || !p.is(r, key) {
-			continue
-		}
-		if r.gone || (r.ends != 0 && now.UnixMilli() >= r.ends) {
-			return nil, false
-		}
-		from := r.from + r.key
-		return bytes.Clone(p.text[from : from+r.value]), true
+	p := m.part(h, key)
+	if p == nil {
+		return nil, false
 	}
-	return nil, false
+	r := p.at[h]
+	if r.gone || (r.ends != 0 && now.UnixMilli() >= r.ends) {
+		return nil, false
+	}
+	from := r.from + r.key
+	return bytes.Clone(p.text[from : from+r.value]), true
 }
 
 // overlay holds the registers of units that are on local disk and not in the

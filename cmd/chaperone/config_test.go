@@ -19,7 +19,7 @@ func TestConfigDefaults(t *testing.T) {
 	if cfg.rules != "/etc/chaperone/rules.yaml" || cfg.data != "/etc/chaperone/data" {
 		t.Errorf("rules %q, data %q: want both beside the file", cfg.rules, cfg.data)
 	}
-	if cfg.admin.address != "127.0.0.1:9090" || cfg.state.redis != nil || cfg.keys.vault != nil {
+	if cfg.admin.address != "127.0.0.1:9090" || cfg.state.redis != nil || cfg.state.spool != 0 || cfg.keys.vault != nil {
 		t.Errorf("got %+v", cfg)
 	}
 	want := limitsConfig{body: 4 << 20, depth: 128, readTimeout: 10 * time.Second, upstreamTimeout: 15 * time.Second, drainTimeout: 30 * time.Second}
@@ -36,7 +36,8 @@ admin: {address: "127.0.0.1:9090", hosts: localhost}
 data: /var/lib/chaperone
 state:
   redis: {addresses: [10.0.0.1:26379, 10.0.0.2:26379], username: chaperone, password_file: redis.pass, durability: replica, tls: {ca_file: ca.pem}, sentinel: {master: clinic}}
-  on_outage: refuse
+  on_outage: spool
+  spool_limit: 64MiB
 keys:
   vault:
     address: https://vault:8200/
@@ -56,6 +57,9 @@ log: {level: debug, format: json}
 	}
 	if *cfg.listen.tls != (tlsConfig{"conf/tls/cert.pem", "/etc/tls/key.pem"}) || !slices.Equal(cfg.listen.hosts, []string{"pos.clinic.internal"}) {
 		t.Errorf("listen %+v", cfg.listen)
+	}
+	if cfg.state.outage != rules.OutageSpool || cfg.state.spool != 64<<20 {
+		t.Errorf("outage %v, spool %d", cfg.state.outage, cfg.state.spool)
 	}
 	r := cfg.state.redis
 	if len(r.addresses) != 2 || r.username != "chaperone" || r.passwordFile != "conf/redis.pass" || !r.tls || r.caFile != "conf/ca.pem" || r.sentinel != "clinic" || r.cluster || !r.replicated {
