@@ -20,6 +20,7 @@ type lane struct {
 	alarm   chan struct{} // something became due in the store
 	slots   chan struct{} // one for each leg that is being sent
 	tasks   sync.WaitGroup
+	rivals  bool // other proxies want the same legs; serve's own
 
 	mu        sync.Mutex
 	closed    bool
@@ -73,27 +74,31 @@ func (l *lane) fetch(ctx context.Context) (more bool) {
 	if l.b.resting() {
 		return false
 	}
+	most, probe := cap(l.slots), false
+	switch l.breaker.admit(time.Now()) {
+	case admitsNothing:
+		return false
+	case admitsProbe:
+		most, probe = 1, true
+	}
 	free := 0
-	for free < cap(l.slots) && l.take() {
+	for free < most && l.take() {
 		free++
 	}
-	if free == 0 {
-		return false
+	var leased []*parcel
+	again := false
+	if free > 0 {
+		lost := 0
+		leased, lost = l.b.lease(ctx, l.dest, free, l.rivals)
+		// Once: with rivals it looks elsewhere.
+		again = lost > 0 && !l.rivals
+		l.rivals = lost > 0
 	}
-	admitted := l.breaker.admit(time.Now())
-	most := free
-	switch admitted {
-	case admitsNothing:
-		most = 0
-	case admitsProbe:
-		most = 1
-	}
-	leased := l.b.lease(ctx, l.dest, most)
-	if admitted == admitsProbe && len(leased) == 0 {
+	if probe && len(leased) == 0 {
 		l.breaker.abandon()
 	}
 	for _, p := range leased {
-		p.probe = admitted == admitsProbe
+		p.probe = probe
 		l.tasks.Add(1)
 		go func() {
 			defer l.tasks.Done()
@@ -106,7 +111,7 @@ func (l *lane) fetch(ctx context.Context) (more bool) {
 	for range free - len(leased) {
 		l.give()
 	}
-	return len(leased) > 0
+	return again || len(leased) > 0
 }
 
 // take takes a slot if one is free.

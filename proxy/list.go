@@ -58,11 +58,12 @@ func (l *Outbox) queue(ctx context.Context, q store.Queue, dest string, state co
 		if err != nil {
 			return err
 		}
-		for _, item := range items {
-			leg, err := l.leg(ctx, q, item, alone)
-			if err != nil {
-				return err
-			}
+		reads, err := l.readLegs(ctx, items)
+		if err != nil {
+			return err
+		}
+		for i, item := range items {
+			leg := l.leg(q, item, reads[i*perListed:], alone)
 			if leg != nil && (state == "" || leg.State == state) {
 				if err := yield(*leg); err != nil {
 					return err
@@ -75,20 +76,33 @@ func (l *Outbox) queue(ctx context.Context, q store.Queue, dest string, state co
 	}
 }
 
-// leg describes a member of a queue; nil where the registers say that it is
-// none any more.
-func (l *Outbox) leg(ctx context.Context, q store.Queue, item store.Item, alone bool) (*control.Leg, error) {
+// perListed is the number of registers that describe a leg.
+const perListed = 3
+
+// readLegs reads what describes the members of a queue, in one round trip. A
+// member that is none is described by registers that are not there.
+func (l *Outbox) readLegs(ctx context.Context, items []store.Item) ([]store.Command, error) {
+	if len(items) == 0 {
+		return nil, nil
+	}
+	reads := make([]store.Command, 0, len(items)*perListed)
+	for _, item := range items {
+		m, err := store.ParseMember(item.Member)
+		if err != nil {
+			m = store.Member{K: "none", A: 1}
+		}
+		reads = append(reads, store.Command{Kind: store.Get, Key: store.ClaimKey(m.K, m.A)},
+			store.Command{Kind: store.Get, Key: store.DeliveryKey(m.K, m.A, m.N)}, store.Command{Kind: store.Get, Key: store.TrialKey(m.K, m.A, m.N)})
+	}
+	return reads, l.s.driver.Apply(ctx, reads)
+}
+
+// leg describes a member of a queue by what was read; nil where the registers
+// say that it is none any more.
+func (l *Outbox) leg(q store.Queue, item store.Item, reads []store.Command, alone bool) *control.Leg {
 	m, err := store.ParseMember(item.Member)
-	if err != nil {
-		return nil, nil
-	}
-	reads := []store.Command{{Kind: store.Get, Key: store.ClaimKey(m.K, m.A)}, {Kind: store.Get, Key: store.DeliveryKey(m.K, m.A, m.N)},
-		{Kind: store.Get, Key: store.TrialKey(m.K, m.A, m.N)}}
-	if err := l.s.driver.Apply(ctx, reads); err != nil {
-		return nil, err
-	}
-	if reads[1].Found {
-		return nil, nil
+	if err != nil || reads[1].Found {
+		return nil
 	}
 	t := l.s.openTrial(reads[2].Prior, m)
 	leg := &control.Leg{State: l.stateOf(q, item, &t, alone), Ref: control.LegName(m.K, m.A, m.N), Destination: m.Dest, Key: m.K, Attempt: m.A, Index: m.N, Tries: t.tries, Reason: t.reason}
@@ -98,7 +112,7 @@ func (l *Outbox) leg(ctx context.Context, q store.Queue, item store.Item, alone 
 	c, err := l.s.openClaim(reads[0].Prior, m.K, m.A)
 	if err != nil {
 		leg.Reason = "claim_unreadable"
-		return leg, nil
+		return leg
 	}
 	leg.Route, leg.Request, leg.Since = c.Route, c.Request, time.UnixMilli(c.At).UTC()
 	for i := range c.Legs {
@@ -106,7 +120,7 @@ func (l *Outbox) leg(ctx context.Context, q store.Queue, item store.Item, alone 
 			leg.Name = c.Legs[i].Name
 		}
 	}
-	return leg, nil
+	return leg
 }
 
 // stateOf says where a leg stands by its place in a queue. A score in the

@@ -182,14 +182,25 @@ func (b *outbox) laneOf(dest string) *lane {
 }
 
 // lease takes a few due legs, so that no other worker or proxy does while they
-// are being sent, and reads their registers in the same round trip.
-func (b *outbox) lease(ctx context.Context, dest string, most int) []*parcel {
+// are being sent, and reads their registers in the same round trip. lost says
+// how many of those that it wanted were another's by then. Where there are
+// rivals it looks at more legs than it wants, and takes any of them: two proxies
+// that both want the oldest are in each other's way.
+func (b *outbox) lease(ctx context.Context, dest string, most int, rivals bool) (taken []*parcel, lost int) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	now := b.s.clock().UnixMilli()
-	due, err := b.s.driver.DueBefore(ctx, dest, now, most)
+	look := most
+	if rivals {
+		look = most * rivalry
+	}
+	due, err := b.s.driver.DueBefore(ctx, dest, now, look)
 	if err != nil || len(due) == 0 {
-		return nil
+		return nil, 0
+	}
+	if len(due) > most {
+		rand.Shuffle(len(due), func(i, j int) { due[i], due[j] = due[j], due[i] })
+		due = due[:most]
 	}
 	until := now + b.leaseFor(dest).Milliseconds()
 	commands := make([]store.Command, 0, len(due)*perParcel)
@@ -206,17 +217,23 @@ func (b *outbox) lease(ctx context.Context, dest string, most int) []*parcel {
 			store.Command{Kind: store.Get, Key: store.TrialKey(m.K, m.A, m.N)})
 	}
 	if err := b.s.driver.Apply(ctx, commands); err != nil {
-		return nil
+		return nil, 0
 	}
-	var taken []*parcel
 	for ; len(commands) >= perParcel; commands = commands[perParcel:] {
-		if c := commands[:perParcel]; c[0].Won {
-			m, _ := store.ParseMember(c[0].Member)
-			taken = append(taken, &parcel{item: store.Item{Member: c[0].Member, Score: until}, member: m, read: c[1:4], trial: b.s.openTrial(c[4].Prior, m)})
+		c := commands[:perParcel]
+		if !c[0].Won {
+			lost++
+			continue
 		}
+		m, _ := store.ParseMember(c[0].Member)
+		taken = append(taken, &parcel{item: store.Item{Member: c[0].Member, Score: until}, member: m, read: c[1:4], trial: b.s.openTrial(c[4].Prior, m)})
 	}
-	return taken
+	return taken, lost
 }
+
+// rivalry is how many times as many legs are looked at, as are wanted, where
+// other proxies want them, too.
+const rivalry = 8
 
 // perParcel is the number of commands that lease one leg and read its
 // registers.
