@@ -62,7 +62,7 @@ func (r *replayer) run(ctx context.Context) {
 			return
 		case <-pause.C:
 		}
-		if r.wanted() && r.s.leaseHolds() {
+		if r.wanted() && r.s.leaseHolds() && !r.s.outbox.resting() {
 			r.walk(ctx)
 		}
 		pause.Reset(every/2 + rand.N(every))

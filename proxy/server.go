@@ -225,7 +225,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	run(func() error { s.witness().Run(ctx); return nil })
 	run(func() error { s.outbox.run(ctx); return nil })
 	run(func() error { s.replayer.run(ctx); return nil })
-	run(func() error { s.rebuild(ctx); return nil })
+	run(func() error { s.keepRebuilt(ctx); return nil })
 	if s.admin != nil {
 		run(func() error { return s.admin.Serve(aside) })
 	}

@@ -13,6 +13,11 @@ type Index struct {
 	// Legs are those that its outcome released; those that have a delivery
 	// register are left out by Rebuild.
 	Legs []Leg
+	// Fix is done whatever is found.
+	Fix []Command
+	// End, where it is not nil, is asked what to do once every leg of Legs has a
+	// delivery register, whose values it is given in their order.
+	End func(ended [][]byte) []Command
 }
 
 // Leg is a released leg, and when it became due, in Unix milliseconds.
@@ -31,6 +36,7 @@ type Rebuilt struct {
 	Open       int // of these, without an outcome
 	Due        int // legs neither delivered nor given up
 	Unreadable int // claims that the Indexer did not take
+	Ended      int // claims of which nothing waited, and that were over
 }
 
 const rebuildPage = 500
@@ -96,7 +102,7 @@ func (r *rebuild) page(ctx context.Context, refs []Ref) error {
 		return err
 	}
 	var fixes []Command
-	var legs []Leg
+	var found []Index
 	for i := range claims {
 		c := &claims[i]
 		if c.Value == nil {
@@ -115,9 +121,10 @@ func (r *rebuild) page(ctx context.Context, refs []Ref) error {
 			continue
 		}
 		fixes = append(fixes, Command{Kind: QueueRemove, Queue: Doubt, Member: member})
-		legs = append(legs, x.Legs...)
+		fixes = append(fixes, x.Fix...)
+		found = append(found, x)
 	}
-	due, err := r.undelivered(ctx, legs)
+	due, err := r.undelivered(ctx, found)
 	if err != nil {
 		return err
 	}
@@ -128,31 +135,53 @@ func (r *rebuild) page(ctx context.Context, refs []Ref) error {
 }
 
 // undelivered gives the additions for legs that are neither delivered nor
-// dead; those of groups are put by.
-func (r *rebuild) undelivered(ctx context.Context, legs []Leg) ([]Command, error) {
-	if len(legs) == 0 {
-		return nil, nil
-	}
-	done := make([]Command, len(legs))
-	for i, l := range legs {
-		done[i] = Command{Kind: Get, Key: DeliveryKey(l.Member.K, l.Member.A, l.Member.N)}
-	}
-	if err := applyAll(ctx, r.d, done); err != nil {
-		return nil, err
-	}
-	var due []Command
-	for i, l := range legs {
-		member := l.Member.String()
-		if done[i].Found || r.dead[member] {
-			continue
-		}
-		r.Due++
-		add := Command{Kind: QueueAdd, Queue: Due, Member: member, Score: l.Due}
-		if l.Member.Group != "" {
-			r.grouped = append(r.grouped, add)
-		} else {
-			due = append(due, add)
+// dead, and what there is to do about claims that are over; legs of groups are
+// put by.
+func (r *rebuild) undelivered(ctx context.Context, found []Index) ([]Command, error) {
+	var done []Command
+	for _, x := range found {
+		for _, l := range x.Legs {
+			done = append(done, Command{Kind: Get, Key: DeliveryKey(l.Member.K, l.Member.A, l.Member.N)})
 		}
 	}
-	return due, nil
+	if len(done) > 0 {
+		if err := applyAll(ctx, r.d, done); err != nil {
+			return nil, err
+		}
+	}
+	var fixes []Command
+	for _, x := range found {
+		over := true
+		ended := make([][]byte, len(x.Legs))
+		for i, l := range x.Legs {
+			ended[i] = done[i].Prior
+			over = over && done[i].Found
+			if !done[i].Found {
+				fixes = r.waits(fixes, l)
+			}
+		}
+		done = done[len(x.Legs):]
+		if over && x.End != nil {
+			if end := x.End(ended); len(end) > 0 {
+				r.Ended++
+				fixes = append(fixes, end...)
+			}
+		}
+	}
+	return fixes, nil
+}
+
+// waits adds a leg that is not delivered.
+func (r *rebuild) waits(fixes []Command, l Leg) []Command {
+	member := l.Member.String()
+	if r.dead[member] {
+		return fixes
+	}
+	r.Due++
+	add := Command{Kind: QueueAdd, Queue: Due, Member: member, Score: l.Due}
+	if l.Member.Group != "" {
+		r.grouped = append(r.grouped, add)
+		return fixes
+	}
+	return append(fixes, add)
 }
