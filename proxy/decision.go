@@ -32,9 +32,11 @@ func (s *Server) addSale(u *store.Unit, c *claim, k string) {
 	if len(c.Sale) == 0 {
 		return
 	}
-	key := store.SaleKey(k)
-	u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: key, Value: s.ring.Seal(nil, c.Sale, []byte(key)),
-		TTL: time.Duration(c.SaleKeep) * time.Millisecond})
+	for _, k := range saleNames(c.Sale, k) {
+		key := store.SaleKey(k)
+		u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: key, Value: s.ring.Seal(nil, c.Sale, []byte(key)),
+			TTL: time.Duration(c.SaleKeep) * time.Millisecond})
+	}
 }
 
 // addDecision adds what ends an attempt to a unit that is yet to be stored. The
@@ -210,12 +212,14 @@ func (s *Server) undoLate(ref store.Ref, c *claim, stands *outcome) {
 	if len(c.Sale) == 0 {
 		return
 	}
-	sale := []store.Command{{Kind: store.Get, Key: store.SaleKey(ref.K)}}
-	if s.driver.Apply(ctx, sale) != nil || !sale[0].Found {
-		return
-	}
-	plain, err := s.ring.Open(nil, sale[0].Prior, []byte(sale[0].Key))
-	if err == nil && bytes.Equal(plain, c.Sale) {
-		_ = s.driver.Apply(ctx, []store.Command{{Kind: store.Delete, Key: sale[0].Key}})
+	for _, k := range saleNames(c.Sale, ref.K) {
+		sale := []store.Command{{Kind: store.Get, Key: store.SaleKey(k)}}
+		if s.driver.Apply(ctx, sale) != nil || !sale[0].Found {
+			continue
+		}
+		plain, err := s.ring.Open(nil, sale[0].Prior, []byte(sale[0].Key))
+		if err == nil && bytes.Equal(plain, c.Sale) {
+			_ = s.driver.Apply(ctx, []store.Command{{Kind: store.Delete, Key: sale[0].Key}})
+		}
 	}
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"time"
 
 	"chaperone/audit"
 	"chaperone/rules"
@@ -96,147 +95,70 @@ func (x *exchange) findSale(own *[]byte) (*following, *reason.Error) {
 	if x.hasKey && reads[at].Found {
 		*own = reads[at].Prior
 	}
-	if !ok {
-		return nil, x.noSale()
-	}
-	if f.As >= 0 {
-		if !reads[0].Found {
-			return nil, x.noSale()
-		}
-		if e := found.name(x, &reads[0], value); e != nil {
+	if ok && f.As >= 0 && reads[0].Found {
+		n, e := x.openNamed(&reads[0])
+		if e != nil {
 			return nil, e
 		}
+		found.key, found.value, found.alias = n.Key, n.Value, value
 		reads = appendSaleReads(reads[:0], found.key)
 		if e := x.lookUp(reads); e != nil {
 			return nil, e
 		}
 	}
-	return x.judgeSale(found, reads)
+	if found.key == "" {
+		return nil, x.noSale()
+	}
+	e := x.judgeSale(found, reads)
+	if e == errNoSale && reads[readElsewhere].Found {
+		e = x.findElsewhere(found, &reads[readElsewhere])
+	}
+	switch {
+	case e == errNoSale:
+		return nil, x.noSale()
+	case e != nil:
+		return nil, e
+	}
+	return found, nil
 }
 
-// name takes the sale's key from the register of an alias.
-func (f *following) name(x *exchange, c *store.Command, alias []byte) *reason.Error {
-	plain, err := x.s.ring.Open(nil, c.Prior, []byte(c.Key))
+// findElsewhere looks up a sale whose caller gave its key in a header, while
+// the request knows the one of its body.
+func (x *exchange) findElsewhere(found *following, c *store.Command) *reason.Error {
+	n, e := x.openNamed(c)
+	if e != nil {
+		return e
+	}
+	also := found.key
+	found.key = n.Key
+	reads := appendSaleReads(nil, found.key)
+	if e := x.lookUp(reads); e != nil {
+		return e
+	}
+	if e := x.judgeSale(found, reads); e != nil {
+		return e
+	}
+	if found.sale.Also != also {
+		return errNoSale // a request with another body, which was refused
+	}
+	return nil
+}
+
+// openNamed opens a register that says which sale is meant.
+func (x *exchange) openNamed(c *store.Command) (named, *reason.Error) {
 	var n named
+	plain, err := x.s.ring.Open(nil, c.Prior, []byte(c.Key))
 	if err == nil {
 		err = n.parse(plain)
 	}
 	if err != nil {
-		x.s.logger.Error("the register of an alias does not open", "request", x.id)
-		return refuse(reason.Internal, "the register of an alias does not open")
+		return n, x.unreadable()
 	}
-	f.key, f.value, f.alias = n.Key, n.Value, alias
-	return nil
+	return n, nil
 }
 
-// The places of what appendSaleReads reads.
-const (
-	readSale = iota
-	readClaim
-	readOutcome
-	readPending
-	readNext // the claim of the next attempt
-)
-
-// appendSaleReads adds what tells of a sale, unless it took several attempts.
-func appendSaleReads(reads []store.Command, k string) []store.Command {
-	for _, key := range [...]string{readSale: store.SaleKey(k), readClaim: store.ClaimKey(k, 1), readOutcome: store.OutcomeKey(k, 1),
-		readPending: store.PendingKey(k, 1), readNext: store.ClaimKey(k, 2)} {
-		reads = append(reads, store.Command{Kind: store.Get, Key: key})
-	}
-	return reads
-}
-
-// judgeSale says by the registers of a sale what becomes of a request about it.
-func (x *exchange) judgeSale(found *following, reads []store.Command) (*following, *reason.Error) {
-	if reads[readSale].Found {
-		return x.completed(found, &reads[readSale])
-	}
-	for a := 1; a <= maxAttempts; a++ {
-		if !reads[readClaim].Found {
-			break
-		}
-		c, err := x.s.openClaim(reads[readClaim].Prior, found.key, a)
-		if err != nil {
-			return nil, x.unreadable()
-		}
-		o, err := x.s.openOutcome(reads[readOutcome].Prior, found.key, a, c)
-		p, unread := x.s.openPending(reads[readPending].Prior, store.Ref{K: found.key, A: a}, c)
-		switch {
-		case err != nil || unread != nil:
-			return nil, x.unreadable()
-		case o == nil && p != nil:
-			// Also when its time is over, and it is in doubt.
-			return x.pendingSale(found, c, a)
-		case o == nil:
-			return nil, x.saleRefused(reason.SaleOpen, "the sale is not completed yet")
-		case o.Result == audit.ResultReleased:
-			// The unit that released it is just being stored, or it is from
-			// before the policy knew of calls that follow.
-			if !found.take(c, a) {
-				return nil, x.unreadable()
-			}
-			return x.inTime(found)
-		case !reads[readNext].Found:
-			return nil, x.noSale()
-		}
-		next := reads[readNext]
-		reads = []store.Command{readSale: {}, readClaim: next,
-			readOutcome: {Kind: store.Get, Key: store.OutcomeKey(found.key, a+1)},
-			readPending: {Kind: store.Get, Key: store.PendingKey(found.key, a+1)},
-			readNext:    {Kind: store.Get, Key: store.ClaimKey(found.key, a+2)}}
-		if e := x.lookUp(reads[readOutcome:]); e != nil {
-			return nil, e
-		}
-	}
-	return nil, x.noSale()
-}
-
-// completed takes a sale that was released.
-func (x *exchange) completed(found *following, c *store.Command) (*following, *reason.Error) {
-	plain, err := x.s.ring.Open(nil, c.Prior, []byte(c.Key))
-	if err != nil || found.sale.parse(plain) != nil {
-		return nil, x.unreadable()
-	}
-	return x.inTime(found)
-}
-
-// inTime takes a completed sale that is not too old to be followed.
-func (x *exchange) inTime(found *following) (*following, *reason.Error) {
-	age := time.Duration(x.s.clock().UnixMilli()-found.sale.At) * time.Millisecond
-	if age > x.p.plan.Routes[x.route].Follows.Within {
-		return nil, x.noSale()
-	}
-	return found, nil
-}
-
-// pendingSale takes a sale that waits for a request to decide it. One that
-// decides nothing goes on only where it leaves nothing in the queues: legs of
-// the sale, which come first, are not in there yet.
-func (x *exchange) pendingSale(found *following, c *claim, a int) (*following, *reason.Error) {
-	r := &x.p.plan.Routes[x.route]
-	found.decides = x.deciding(r.Follows)
-	if found.decides == audit.ResultNone && (r.Follows.Release == nil && r.Follows.Cancel == nil || len(r.Legs) > 1) {
-		return nil, x.saleRefused(reason.SalePending, "a later call has yet to decide the sale")
-	}
-	if !found.take(c, a) {
-		return nil, x.unreadable()
-	}
-	found.pending = c
-	return found, nil
-}
-
-// deciding says what the request makes of a pending sale when it succeeds.
-func (x *exchange) deciding(f *rules.Follows) audit.Result {
-	release, cancel := x.req.Decides()
-	switch {
-	case release, f.Release != nil && f.Release.Success:
-		return audit.ResultReleased
-	case cancel, f.Cancel != nil && f.Cancel.Success:
-		return audit.ResultCancelled
-	}
-	return audit.ResultNone
-}
+// errNoSale says that no completed sale has the key.
+var errNoSale = new(reason.Error)
 
 // useShares tells a request without items of its own which classes the sale
 // had, and how an amount is split over them.
@@ -261,40 +183,6 @@ func takesClass(r *rules.Route) bool {
 		}
 	}
 	return false
-}
-
-// take reads what is known of a sale from its claim.
-func (f *following) take(c *claim, a int) bool {
-	if len(c.Sale) > 0 {
-		return f.sale.parse(c.Sale) == nil
-	}
-	f.sale = saleRecord{Request: c.Request, Attempt: a, At: c.At, Route: c.Route, Subject: c.Subject}
-	for i := range c.Legs {
-		f.sale.Groups = append(f.sale.Groups, saleGroup{c.Legs[i].To, c.Legs[i].Group})
-	}
-	return true
-}
-
-// noSale is what becomes of a request about a sale that is not there. That a
-// process knows of none while the store is away says nothing.
-func (x *exchange) noSale() *reason.Error {
-	if x.blind {
-		return refuse(reason.StoreUnavailable, "the store is away: whether there is such a sale is not known")
-	}
-	if x.p.plan.Routes[x.route].Follows.Unknown {
-		return nil
-	}
-	return x.saleRefused(reason.SaleUnknown, "no completed sale has that key")
-}
-
-func (x *exchange) saleRefused(code reason.Code, detail string) *reason.Error {
-	r := &x.p.plan.Routes[x.route]
-	return &reason.Error{Code: code, Rule: "routes." + r.Name + ".follows", Pattern: r.Follows.Key.Source, Offset: -1, Detail: detail}
-}
-
-func (x *exchange) unreadable() *reason.Error {
-	x.s.logger.Error("a sale that a request follows cannot be read", "request", x.id)
-	return refuse(reason.Internal, "the sale cannot be read")
 }
 
 // aliasAsTheSale gives what the request says under an alias the same alias as

@@ -514,3 +514,47 @@ func TestHookOfACompletedSale(t *testing.T) {
 		}
 	})
 }
+
+// TestSaleWithAKeyInAHeader: a till that gives its keys in a header names the
+// sale by the key of its body all the same, and so does the processor.
+func TestSaleWithAKeyInAHeader(t *testing.T) {
+	bothStores(t, func(t *testing.T, on func(*bed)) {
+		b := newBed(t, on, withFollowers)
+		says := func(payment string) {
+			b.processor.setAnswer(processorSays(map[string]string{"/v1/payments": payment, "/v1/captures": "captured", "/v1/refunds": "refunded"}))
+		}
+		said := func(a answerOf, status int, code string) {
+			t.Helper()
+			if a.status != status || gjson.Get(a.body, "code").String() != code {
+				t.Errorf("%d %s, want %d %s", a.status, a.body, status, code)
+			}
+		}
+		says("declined")
+		b.post("/v1/checkout", sale(t, "s1"), "Idempotency-Key", "try-1")
+		said(b.post("/v1/captures", about("c0", "s1", "")), 422, "sale_unknown")
+		says("requires_action")
+		b.post("/v1/checkout", sale(t, "s1"), "Idempotency-Key", "try-2")
+		said(b.post("/v1/part-refunds", about("r0", "s1", `,"amount":100`)), 409, "sale_pending")
+		// Another body under a key that is taken is refused, and is no sale.
+		said(b.post("/v1/checkout", sale(t, "s2"), "Idempotency-Key", "try-2"), 422, "body_differs")
+		said(b.post("/v1/captures", about("c1", "s2", "")), 422, "sale_unknown")
+		alias := gjson.Get(b.processor.at("/v1/payments")[1].body, "transaction_id").String()
+		desk := b.key
+		b.key = hookKey
+		said(b.post("/hooks/processor", event("e1", "payment.captured", alias)), 201, "")
+		b.key = desk
+		// A third try with the same body is declined; the sale stays the sale.
+		says("declined")
+		b.post("/v1/checkout", sale(t, "s1"), "Idempotency-Key", "try-3")
+		said(b.post("/v1/part-refunds", about("r1", "s1", `,"amount":100`)), 200, "")
+		said(b.post("/v1/part-refunds", about("r2", "try-2", `,"amount":100`)), 200, "")
+		b.delivered()
+		paths := ""
+		for _, r := range b.ehr.all() {
+			paths += " " + r.path
+		}
+		if paths != " /v1/encounters /v1/refunds /v1/refunds" {
+			t.Errorf("the record got %s", paths)
+		}
+	})
+}

@@ -65,7 +65,7 @@ func TestRegistersRoundTrip(t *testing.T) {
 	if d := cmp.Diff(o, o2); d != "" {
 		t.Errorf("outcome: %s", d)
 	}
-	kept := saleRecord{Request: "abc", Attempt: 3, At: 5, Route: "checkout", Subject: "who", Scope: "clinic", Exponent: 2,
+	kept := saleRecord{Key: "kk", Also: "k2", Request: "abc", Attempt: 3, At: 5, Route: "checkout", Subject: "who", Scope: "clinic", Exponent: 2,
 		Groups: []saleGroup{{"ehr", "g"}, {"ledger", ""}}, Split: true,
 		Shares: []rewrite.ClassShare{{Class: "clinical", Subtotal: 1, Tax: -2, Tip: 3, Discount: math.MinInt64, Total: math.MaxInt64}, {Class: "retail"}}}
 	var kept2 saleRecord

@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"time"
+
+	"chaperone/rules"
 	"chaperone/rules/rewrite"
 	"chaperone/store"
 )
@@ -9,6 +12,10 @@ import (
 // sealed claim, since whoever ends the attempt needs it, and gets a register of
 // its own once the sale is released (addSale).
 type saleRecord struct {
+	Key string // K
+	// Also is the K by which it is found, too: of the key in its body, where
+	// its caller gave another in a header; else empty.
+	Also     string
 	Request  string // whose sale it is
 	Attempt  int    // A
 	At       int64  // Unix milliseconds of its claim
@@ -29,6 +36,8 @@ const saleVersion = 1
 
 func (s *saleRecord) append(dst []byte) []byte {
 	dst = append(dst, saleVersion)
+	dst = appendBytes(dst, s.Key)
+	dst = appendBytes(dst, s.Also)
 	dst = appendBytes(dst, s.Request)
 	dst = appendNumber(dst, uint64(s.Attempt))
 	dst = appendNumber(dst, uint64(s.At))
@@ -53,11 +62,22 @@ func (s *saleRecord) append(dst []byte) []byte {
 	return dst
 }
 
+// saleNames gives the keys at which the text of a sale is kept: k, which is its
+// own, and the one of its body where that is another.
+func saleNames(text []byte, k string) []string {
+	d := decoder{b: text}
+	d.version(saleVersion)
+	if _, also := d.text(), d.text(); also != "" {
+		return []string{k, also}
+	}
+	return []string{k}
+}
+
 // parse reads what append wrote.
 func (s *saleRecord) parse(b []byte) error {
 	d := decoder{b: b}
 	d.version(saleVersion)
-	*s = saleRecord{Request: d.text(), Attempt: d.small(), At: int64(d.number()), Route: d.text(), Subject: d.text(), Scope: d.text(), Exponent: d.small()}
+	*s = saleRecord{Key: d.text(), Also: d.text(), Request: d.text(), Attempt: d.small(), At: int64(d.number()), Route: d.text(), Subject: d.text(), Scope: d.text(), Exponent: d.small()}
 	for n := d.count(); n > 0 && !d.bad; n-- {
 		s.Groups = append(s.Groups, saleGroup{d.text(), d.text()})
 	}
@@ -83,11 +103,12 @@ func (s *Server) saleGroup(of *saleRecord, k string, to []byte) string {
 }
 
 // keepSale puts into the claim what is kept of the sale, and into the unit the
-// registers by which those find it that know it by an alias alone.
+// registers by which those find it that do not know its key.
 func (x *exchange) keepSale() {
 	r := &x.p.plan.Routes[x.route]
 	s := &x.kept
-	*s = saleRecord{Request: x.id, Attempt: x.attempt, At: x.claim.At, Route: r.Name, Subject: x.subject, Scope: x.tokens.scope, Groups: s.Groups[:0], Shares: s.Shares[:0]}
+	*s = saleRecord{Key: x.key, Request: x.id, Attempt: x.attempt, At: x.claim.At, Route: r.Name, Subject: x.subject, Scope: x.tokens.scope,
+		Groups: s.Groups[:0], Shares: s.Shares[:0]}
 	for i := range x.claim.Legs {
 		l := &x.claim.Legs[i]
 		s.Groups = append(s.Groups, saleGroup{l.To, l.Group})
@@ -95,21 +116,39 @@ func (x *exchange) keepSale() {
 	if r.Followed.Shares {
 		s.Shares, s.Exponent, s.Split = x.req.Shares(s.Shares), x.req.Exponent(), true
 	}
+	if value, ok := x.req.IdempotencyKey(); ok {
+		x.nameSale(s, r, value)
+	}
 	x.keptText = s.append(rinse(x.keptText))
 	x.claim.Sale, x.claim.SaleKeep = x.keptText, r.Followed.Within.Milliseconds()
-	value, ok := x.req.IdempotencyKey()
-	if !ok {
-		return
+}
+
+// nameSale adds the registers by which the sale is found that its body names by
+// a value.
+func (x *exchange) nameSale(s *saleRecord, r *rules.Route, value []byte) {
+	group, named := x.p.plan.Callers[x.caller].Group, x.key
+	if len(trimSpace(x.ctx.Request.Header.Peek("Idempotency-Key"))) > 0 {
+		named = x.s.letters("idempotency", []byte(group), []byte(r.Name), value)
 	}
-	group := x.p.plan.Callers[x.caller].Group
+	if named != x.key {
+		s.Also = named
+		// The newest one counts: those before it were not completed, or else
+		// have a register at that key.
+		x.addName(store.Set, store.AliasKey(named), x.key, nil, r.Followed.Within)
+	}
 	for _, i := range r.Followed.Aliases {
 		to := x.p.plan.Destinations[i].Name
-		key := store.AliasKey(x.s.aliasName(to, group, r.Name, x.tokens.tokens.Alias(nil, to, value)))
-		plain := named{Key: x.key, Value: value}
-		x.scratch = plain.append(x.scratch[:0])
-		x.unit.Commands = append(x.unit.Commands, store.Command{Kind: store.SetOnce, Key: key, Value: x.seal(x.scratch, key), TTL: r.Followed.Within})
-		x.scratch = rinse(x.scratch)
+		alias := x.tokens.tokens.Alias(nil, to, value)
+		x.addName(store.SetOnce, store.AliasKey(x.s.aliasName(to, group, r.Name, alias)), named, value, r.Followed.Within)
 	}
+}
+
+// addName adds a register that says which sale is meant to the unit.
+func (x *exchange) addName(kind store.Kind, key, k string, value []byte, ttl time.Duration) {
+	n := named{Key: k, Value: value}
+	x.scratch = n.append(x.scratch[:0])
+	x.unit.Commands = append(x.unit.Commands, store.Command{Kind: kind, Key: key, Value: x.seal(x.scratch, key), TTL: ttl})
+	x.scratch = rinse(x.scratch)
 }
 
 // aliasName is the keyed hash by which a destination's alias of a sale's key is
