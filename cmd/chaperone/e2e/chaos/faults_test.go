@@ -149,14 +149,25 @@ type healing struct {
 	at time.Time
 }
 
-// rage injects n faults, spread over a time, and heals all of them.
+// rage injects n faults, spread over a time, and heals all of them. A few kinds
+// are in every run, the rest is drawn.
 func (w *world) rage(n int, over time.Duration) {
 	all := w.faults(max(over/2, 4*time.Second))
 	sum := 0
 	for _, f := range all {
 		sum += f.weight
 	}
+	always := []string{"proxy killed (kill -9)", "Redis killed (kill -9)", "receiver acts and closes", "proxy restarted (SIGTERM)"}
 	draw := func() *fault {
+		for len(always) > 0 {
+			kind := always[0]
+			always = always[1:]
+			for _, at := range w.rng.Perm(len(all)) {
+				if all[at].kind == kind {
+					return all[at]
+				}
+			}
+		}
 		dice := w.rng.IntN(sum)
 		for _, f := range all {
 			if dice -= f.weight; dice < 0 {

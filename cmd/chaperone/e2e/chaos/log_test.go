@@ -89,7 +89,7 @@ func (b *logBook) take(chain string, seq uint64, e *audit.Entry) {
 	case audit.KindDecision:
 		for _, l := range e.Legs {
 			if l.State != audit.LegSkipped {
-				b.keys[b.legKey(at.key, at.n, string(l.Name))] = string(l.To)
+				b.keys[legKey(b.ring, at.key, at.n, string(l.Name))] = string(l.To)
 			}
 		}
 	case audit.KindOutcome, audit.KindAdmin:
@@ -101,8 +101,8 @@ func (b *logBook) take(chain string, seq uint64, e *audit.Entry) {
 
 // legKey makes the Idempotency-Key of a leg as PROTOCOL and DESIGN have it: a
 // keyed hash of the sale's key, the attempt and the leg's name.
-func (b *logBook) legKey(key string, n int, leg string) string {
-	mac := b.ring.MAC(nil, "leg", []byte(key), []byte(strconv.Itoa(n)), []byte(leg))
+func legKey(ring *keys.Ring, key string, n int, leg string) string {
+	mac := ring.MAC(nil, "leg", []byte(key), []byte(strconv.Itoa(n)), []byte(leg))
 	return string(letters.Encode(nil, mac[:20]))
 }
 
@@ -111,7 +111,7 @@ func (b *logBook) attemptsOf(w *world, s *sale) []attempt {
 	var all []attempt
 	for at := range b.lines {
 		for _, name := range receiverNames {
-			if d := w.receivers[name].byKey[b.legKey(at.key, at.n, name)]; d != nil && d.sale == s {
+			if d := w.receivers[name].byKey[legKey(b.ring, at.key, at.n, name)]; d != nil && d.sale == s {
 				all = append(all, at)
 				break
 			}

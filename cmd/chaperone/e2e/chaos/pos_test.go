@@ -15,12 +15,12 @@ import (
 
 // pos makes sales as tills do: it takes any proxy that answers, repeats the same
 // body under the same key after a timeout, a fault, a lost connection or a 409,
-// and gives up when it is told to, never before.
+// and never gives up.
 type pos struct {
 	proxies []string // URLs
 	client  *http.Client
 	gate    chan struct{} // bounds the requests on their way
-	over    chan struct{} // closed: who is told once more that a sale is in doubt gives up
+	over    chan struct{} // closed: an operator is at work, and the tills ask each second
 	tills   sync.WaitGroup
 	counts  counts
 	books   *books
@@ -48,30 +48,17 @@ func (p *pos) sell(s *sale) {
 			twice.Wait()
 		}
 		for n := s.n; ; n++ {
-			last := p.closing()
 			wait := p.try(s, n)
-			if wait == 0 || last && s.inDoubt() {
+			if wait == 0 {
 				return
 			}
 			select {
 			case <-p.over:
-				if !last {
-					wait = 0 // ask once more, now
-				}
 				time.Sleep(min(wait, time.Second))
 			case <-time.After(wait):
 			}
 		}
 	}()
-}
-
-func (p *pos) closing() bool {
-	select {
-	case <-p.over:
-		return true
-	default:
-		return false
-	}
 }
 
 // try sends a sale once. It returns how long the till waits until the next

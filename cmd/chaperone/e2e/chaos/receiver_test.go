@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,6 +31,8 @@ type receiver struct {
 	name  string
 	keyed bool // it knows a repeat by its key
 	books *books
+
+	busy atomic.Int64 // requests on which it has yet to act
 
 	mu    sync.Mutex
 	mood  mood
@@ -63,12 +66,14 @@ func (r *receiver) feel(m mood) {
 
 // ServeHTTP takes one request, acts on it or not, and answers or not.
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.busy.Add(1)
 	key := req.Header.Get("Idempotency-Key")
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		r.mu.Lock()
 		r.torn[key]++
 		r.mu.Unlock()
+		r.busy.Add(-1)
 		return
 	}
 	r.mu.Lock()
@@ -81,6 +86,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	time.Sleep(slow)
 	how := m.draw(dice)
 	s, declined := r.take(key, body, how)
+	r.busy.Add(-1)
 	switch how {
 	case "refuse":
 		answer(w, 503, `{"error":"try again"}`)

@@ -160,10 +160,3 @@ func (s *sale) blame(format string, args ...any) {
 		s.wrong = append(s.wrong, fmt.Sprintf(format, args...))
 	}
 }
-
-// inDoubt says whether the last answer to the POS was that.
-func (s *sale) inDoubt() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.doubted
-}

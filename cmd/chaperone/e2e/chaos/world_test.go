@@ -35,6 +35,7 @@ type world struct {
 	disks     []*disk
 	injected  map[string]int
 	skipped   map[string]bool
+	resolved  map[string]int // by the operator, by what was found
 }
 
 // node is one proxy, on a folder of its own.
@@ -75,7 +76,7 @@ func newWorld(t *testing.T, seed uint64, proxies int, onRedis bool) *world {
 	}
 	w := &world{
 		t: t, dir: dir, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), books: newBooks(), routes: routes(),
-		receivers: map[string]*receiver{}, links: map[string]*relay{}, injected: map[string]int{}, skipped: map[string]bool{},
+		receivers: map[string]*receiver{}, links: map[string]*relay{}, injected: map[string]int{}, skipped: map[string]bool{}, resolved: map[string]int{},
 	}
 	t.Cleanup(w.clear)
 	at := map[string]string{}
