@@ -81,16 +81,24 @@ func (s *Server) settled(u *store.Unit, at int, ref store.Ref, c *claim, o *outc
 }
 
 // replaceStranger writes an outcome over one that belongs to a claim which
-// never was (a void for a claim that was not acknowledged), and reports whether
-// it has done so.
+// never was (a void for a claim that was not acknowledged, or what a proxy made
+// of a claim that lost when the store came back), and reports whether it has
+// done so. Where the claim that stands is not c, the stranger is the outcome of
+// c. What is released is queued once more: who found the other outcome meanwhile
+// has taken its legs out.
 func (s *Server) replaceStranger(lost *store.Command, ref store.Ref, c *claim) bool {
 	there, err := s.openOutcome(lost.Prior, ref.K, ref.A, c)
 	if err != nil || there != nil {
 		return false
 	}
-	err = s.committer.CommitLater(&store.Unit{Commands: []store.Command{
-		{Kind: store.Set, Key: lost.Key, Value: bytes.Clone(lost.Value), TTL: lost.TTL}}})
-	return err == nil
+	if stands, _ := s.standing(ref); stands == nil || stands.Request != c.Request {
+		return false
+	}
+	u := &store.Unit{Commands: []store.Command{{Kind: store.Set, Key: lost.Key, Value: bytes.Clone(lost.Value), TTL: lost.TTL}}}
+	if ours, err := s.openOutcome(lost.Value, ref.K, ref.A, c); err == nil && ours != nil && ours.Result == audit.ResultReleased {
+		s.addRelease(u, c, ref, ours.At)
+	}
+	return s.committer.CommitLater(u) == nil
 }
 
 // keep is how long the registers of the attempt live once it is over.

@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"testing"
+
+	"chaperone/audit"
+	"chaperone/store"
+)
+
+// heldSale begins a sale whose processor works until release is closed, and
+// gives the sale's registers.
+func heldSale(t *testing.T, b *bed) (ref store.Ref, answered chan answerOf, release chan struct{}) {
+	t.Helper()
+	answered, release = make(chan answerOf, 1), make(chan struct{})
+	b.processor.setAnswer(func(int, received) reply { return reply{status: 200, body: approved, hang: release} })
+	go func() { answered <- b.post("/v1/checkout", checkout(t)) }()
+	b.processor.await(t, 1)
+	refs, _, err := b.driver.ScanClaims(t.Context(), "", 10)
+	if err != nil || len(refs) != 1 {
+		t.Fatalf("%d claims, %v", len(refs), err)
+	}
+	return refs[0], answered, release
+}
+
+// put writes a register whatever is there.
+func (b *bed) put(key string, plain []byte) {
+	b.t.Helper()
+	c := []store.Command{{Kind: store.Set, Key: key, Value: b.ring.Seal(nil, plain, []byte(key))}}
+	if err := b.driver.Apply(b.t.Context(), c); err != nil || c[0].Err != nil {
+		b.t.Fatal(err, c[0].Err)
+	}
+}
+
+// TestOutcomeOfALostClaim: the claim that stands is another proxy's, as after a
+// double claim. Its outcome stays, and its legs are sent; ours is a late one.
+func TestOutcomeOfALostClaim(t *testing.T) {
+	b := newBed(t)
+	ref, answered, release := heldSale(t, b)
+	theirs, _ := b.server.standing(ref)
+	theirs.Request = "another"
+	b.put(store.ClaimKey(ref.K, ref.A), theirs.append(nil))
+	o := outcome{Owner: theirs.Request, By: "primary", At: theirs.At, Result: audit.ResultReleased}
+	b.put(store.OutcomeKey(ref.K, ref.A), o.append(nil))
+	close(release)
+	if a := <-answered; a.status != 200 {
+		t.Errorf("the POS gets the processor's answer: %d %s", a.status, a.body)
+	}
+	c, stands := b.server.standing(ref)
+	if c == nil || c.Request != "another" || stands == nil || stands.Owner != "another" {
+		t.Errorf("claim %+v, outcome %+v", c, stands)
+	}
+	b.ehr.await(t, 1)
+	b.ledger.await(t, 1)
+}
+
+// TestOutcomeOfAStranger: somebody whose claim lost was faster with its outcome,
+// and the legs were taken out since that says nothing about the sale. Ours takes
+// its place, and the legs are sent.
+func TestOutcomeOfAStranger(t *testing.T) {
+	b := newBed(t)
+	ref, answered, release := heldSale(t, b)
+	o := outcome{Owner: "another", By: "primary", At: 1, Result: audit.ResultReleased}
+	b.put(store.OutcomeKey(ref.K, ref.A), o.append(nil))
+	close(release)
+	if a := <-answered; a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if c, stands := b.server.standing(ref); c == nil || stands == nil || stands.Owner != c.Request {
+		t.Errorf("claim %+v, outcome %+v", c, stands)
+	}
+	b.ehr.await(t, 1)
+	b.ledger.await(t, 1)
+}
