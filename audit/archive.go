@@ -42,7 +42,7 @@ type ArchiveOptions struct {
 	Bytes   int64         // of one segment's entries, roughly; 0 means 64 MiB
 	Lock    time.Duration // how long a run that died keeps others away; 0 means 30 s
 
-	step func(name string) error // of tests: before each step; its error is a crash
+	step func(ctx context.Context, name string) error // of tests: before each step; its error is a crash
 }
 
 // Archived is one thing that Archive did, or could not do.
@@ -86,7 +86,7 @@ func Archive(ctx context.Context, o ArchiveOptions, yield func(Archived) error) 
 	}
 	o.Entries, o.Bytes = cmp.Or(o.Entries, 100_000), cmp.Or(o.Bytes, 64<<20)
 	if o.step == nil {
-		o.step = func(string) error { return nil }
+		o.step = func(context.Context, string) error { return nil }
 	}
 	if err := makeFolder(o.Dir); err != nil {
 		return err

@@ -26,16 +26,16 @@ func (a *archiver) next(ctx context.Context, cut *Cut, limit uint64, points []Ch
 	if s != nil || err != nil {
 		return s, err
 	}
-	to, err := a.plan(ctx, cut, limit, points)
-	if to == 0 || err != nil {
+	p, err := a.plan(ctx, cut, limit, points)
+	if p.to == 0 || err != nil {
 		return nil, err
 	}
 	for _, other := range a.folder.chains[cut.Chain] {
-		if other.From <= to && other.To > cut.To {
+		if other.From <= p.to && other.To > cut.To {
 			return nil, problemf("%s holds entries %d to %d already, and does not follow on entry %d: move it away", other.name(), other.From, other.To, cut.To)
 		}
 	}
-	return a.write(ctx, cut, to)
+	return a.write(ctx, cut, &p)
 }
 
 // adopt takes up the segment that a run wrote which ended before its cut was
@@ -60,30 +60,36 @@ func (a *archiver) adopt(ctx context.Context, cut *Cut) (*segmentFile, error) {
 	return nil, nil
 }
 
-// plan returns the last entry that goes into the next segment, 0 for none.
-// Everything up to it is older than the window, fits to the chain, and to the
+// plan is what goes into the next segment.
+type plan struct {
+	to            uint64 // the last entry; 0: none
+	first, newest time.Time
+}
+
+// plan looks for the last entry that goes into the next segment. Everything up
+// to it is older than the window, fits to the chain, and to the
 // checkpoints. Where the chain is damaged the sound part goes first; then it is
 // a problem.
-func (a *archiver) plan(ctx context.Context, cut *Cut, limit uint64, points []Checkpoint) (to uint64, err error) {
-	hash, count, size, unknown := cut.Hash, 0, int64(0), 0
-	damaged := func(seq uint64, what string) (uint64, error) {
-		if to > 0 {
-			return to, nil
+func (a *archiver) plan(ctx context.Context, cut *Cut, limit uint64, points []Checkpoint) (p plan, err error) {
+	hash, count, size := cut.Hash, 0, int64(0)
+	damaged := func(seq uint64, what string) (plan, error) {
+		if p.to > 0 {
+			return p, nil
 		}
-		return 0, problemf("entry %d %s: it stays, with all after it; run log verify", seq, what)
+		return p, problemf("entry %d %s: it stays, with all after it; run log verify", seq, what)
 	}
 	for from := cut.To + 1; from <= limit; {
-		if err := a.o.step("plan"); err != nil {
-			return 0, err
+		if err := a.o.step(ctx, "plan"); err != nil {
+			return p, err
 		}
 		records, err := a.src.Records(ctx, cut.Chain, from, archiveBatch)
-		if err != nil {
-			return 0, err
+		if err != nil || len(records) == 0 {
+			return p, err
 		}
 		for i := range records {
 			r := &records[i]
 			if r.Seq > limit {
-				return to, nil
+				return p, nil
 			}
 			if r.Seq != from || Next(hash, r.Seq, r.Entry) != r.Hash {
 				return damaged(from, "does not fit to the chain, or is missing")
@@ -96,24 +102,32 @@ func (a *archiver) plan(ctx context.Context, cut *Cut, limit uint64, points []Ch
 			hash, from = r.Hash, from+1
 			at := a.time(r)
 			if !at.IsZero() && !at.Before(a.before) {
-				return to, nil
+				return p, nil
 			}
-			count, size, unknown = count+1, size+int64(len(r.Entry)), unknown+1
-			if !at.IsZero() {
-				to, unknown = r.Seq, 0
-			}
-			if count >= a.o.Entries || size >= a.o.Bytes {
-				if to == 0 {
-					return 0, problemf("entries %d to %d do not say how old they are: they stay, with all after them", cut.To+1, r.Seq)
+			p.take(r.Seq, at)
+			if count, size = count+1, size+int64(len(r.Entry)); count >= a.o.Entries || size >= a.o.Bytes {
+				if p.to == 0 {
+					return p, problemf("entries %d to %d do not say how old they are: they stay, with all after them", cut.To+1, r.Seq)
 				}
-				return to, nil
+				return p, nil
 			}
-		}
-		if len(records) == 0 {
-			break
 		}
 	}
-	return to, nil
+	return p, nil
+}
+
+// take adds an entry of a time; with the zero time it goes with one after it.
+func (p *plan) take(seq uint64, at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	p.to = seq
+	if p.first.IsZero() || at.Before(p.first) {
+		p.first = at
+	}
+	if at.After(p.newest) {
+		p.newest = at
+	}
 }
 
 // time returns when an entry was made; zero where it does not open, or says
@@ -126,9 +140,9 @@ func (a *archiver) time(r *Record) time.Time {
 	return e.Time
 }
 
-// write makes the segment of the entries after a cut up to entry to.
-func (a *archiver) write(ctx context.Context, cut *Cut, to uint64) (*segmentFile, error) {
-	if err := a.o.step("write"); err != nil {
+// write makes the segment of the entries after a cut.
+func (a *archiver) write(ctx context.Context, cut *Cut, p *plan) (*segmentFile, error) {
+	if err := a.o.step(ctx, "write"); err != nil {
 		return nil, err
 	}
 	made := filepath.Join(a.o.Dir, "."+cut.Chain+".new")
@@ -136,7 +150,8 @@ func (a *archiver) write(ctx context.Context, cut *Cut, to uint64) (*segmentFile
 	if err != nil {
 		return nil, err
 	}
-	if err := a.copy(ctx, w, cut, to); err != nil {
+	w.segment.First, w.segment.Newest = p.first, p.newest
+	if err := a.copy(ctx, w, cut, p.to); err != nil {
 		if !errors.Is(err, errCrash) {
 			w.abandon()
 		}
@@ -146,14 +161,14 @@ func (a *archiver) write(ctx context.Context, cut *Cut, to uint64) (*segmentFile
 		_ = os.Remove(made)
 		return nil, err
 	}
-	if err := a.o.step("rename"); err != nil {
+	if err := a.o.step(ctx, "rename"); err != nil {
 		return nil, err
 	}
 	s := &segmentFile{Segment: w.segment, path: filepath.Join(a.o.Dir, w.segment.Name())}
 	if err := os.Rename(made, s.path); err != nil {
 		return nil, fmt.Errorf("audit: segment: %w", err)
 	}
-	if err := a.o.step("sync"); err != nil {
+	if err := a.o.step(ctx, "sync"); err != nil {
 		return nil, err
 	}
 	if err := syncFolder(s.path); err != nil {
@@ -185,12 +200,12 @@ func (a *archiver) copy(ctx context.Context, w *segmentWriter, cut *Cut, to uint
 			if r.Seq != from || Next(hash, r.Seq, r.Entry) != r.Hash {
 				return problemf("entry %d has changed since it was looked at", from)
 			}
-			if err := w.add(r, a.time(r)); err != nil {
+			if err := w.add(r); err != nil {
 				return err
 			}
 			hash, from = r.Hash, from+1
 		}
-		if err := a.o.step("written"); err != nil {
+		if err := a.o.step(ctx, "written"); err != nil {
 			return err
 		}
 	}
@@ -199,7 +214,7 @@ func (a *archiver) copy(ctx context.Context, w *segmentWriter, cut *Cut, to uint
 
 // commit reads a segment back, stores its cut and trims. cut is moved on.
 func (a *archiver) commit(ctx context.Context, s *segmentFile, cut *Cut) error {
-	if err := a.o.step("read back"); err != nil {
+	if err := a.o.step(ctx, "read back"); err != nil {
 		return err
 	}
 	// The file as it is on disk, not as we remember it.
@@ -217,7 +232,7 @@ func (a *archiver) commit(ctx context.Context, s *segmentFile, cut *Cut) error {
 	if err != nil {
 		return err
 	}
-	if err := a.o.step("cut"); err != nil {
+	if err := a.o.step(ctx, "cut"); err != nil {
 		return err
 	}
 	made := Cut{Chain: s.Chain, From: s.From, To: s.To, Hash: s.Last, File: file, Time: a.o.Clock()}
@@ -243,7 +258,7 @@ func (s *Segment) same(other *Segment) bool { return slices.Equal(s.head(), othe
 // store keeps a chain's newest.
 func (a *archiver) trim(ctx context.Context, chain string, from, to uint64) error {
 	for from <= to {
-		if err := a.o.step("trim"); err != nil {
+		if err := a.o.step(ctx, "trim"); err != nil {
 			return err
 		}
 		from = min(from+trimStep, to+1)
@@ -257,7 +272,7 @@ func (a *archiver) trim(ctx context.Context, chain string, from, to uint64) erro
 // remove takes a chain out of the store that is wholly archived. Its cut stays:
 // it tells where the chain is, and that it may be gone.
 func (a *archiver) remove(ctx context.Context, cut *Cut) error {
-	if err := a.o.step("remove"); err != nil {
+	if err := a.o.step(ctx, "remove"); err != nil {
 		return err
 	}
 	err := a.o.Driver.LogRemove(ctx, cut.Chain, cut.To)
@@ -267,7 +282,7 @@ func (a *archiver) remove(ctx context.Context, cut *Cut) error {
 	if err != nil {
 		return err
 	}
-	if err := a.o.step("unlist"); err != nil {
+	if err := a.o.step(ctx, "unlist"); err != nil {
 		return err
 	}
 	for _, c := range []store.Command{

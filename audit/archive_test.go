@@ -268,7 +268,7 @@ func TestArchiveKilled(t *testing.T) {
 			l.sign("node-dead")
 			o := l.options()
 			n, at := 0, ""
-			o.step = func(name string) error {
+			o.step = func(_ context.Context, name string) error {
 				if n++; n == kill {
 					at = name
 					return errCrash

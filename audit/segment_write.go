@@ -9,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"os"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -43,7 +42,8 @@ func (c *counted) Write(b []byte) (int, error) {
 const zipWindow = 1 << 20
 
 // newSegmentWriter makes the file at path, or empties the one that a crash
-// left there. before is the hash of the chain before its first record.
+// left there. before is the hash of the chain before its first record. Whoever
+// knows the times of the entries sets them in segment.
 func newSegmentWriter(path, chain string, before Hash) (*segmentWriter, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
@@ -60,19 +60,12 @@ func newSegmentWriter(path, chain string, before Hash) (*segmentWriter, error) {
 	return w, nil
 }
 
-// add appends a record, which was made at a time: zero where it does not say.
-func (w *segmentWriter) add(r *Record, at time.Time) error {
-	s := &w.segment
-	if s.From == 0 {
-		s.From = r.Seq
+// add appends a record.
+func (w *segmentWriter) add(r *Record) error {
+	if w.segment.From == 0 {
+		w.segment.From = r.Seq
 	}
-	s.To, s.Last = r.Seq, r.Hash
-	if !at.IsZero() && (s.First.IsZero() || at.Before(s.First)) {
-		s.First = at
-	}
-	if at.After(s.Newest) {
-		s.Newest = at
-	}
+	w.segment.To, w.segment.Last = r.Seq, r.Hash
 	b := binary.AppendUvarint(w.scratch[:0], r.Seq)
 	b = append(b, r.Hash[:]...)
 	b = binary.AppendUvarint(b, uint64(len(r.Entry)))
