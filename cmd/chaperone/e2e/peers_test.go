@@ -20,10 +20,16 @@ import (
 // peersOf installs n proxies on one Redis, with one keyring.
 func peersOf(t *testing.T, n int, r receivers, more string) []*instance {
 	t.Helper()
+	return peersWith(t, n, r.rules(), more)
+}
+
+// peersWith is peersOf with a policy of the test's own.
+func peersWith(t *testing.T, n int, rules, more string) []*instance {
+	t.Helper()
 	state := fmt.Sprintf("state: {redis: {addresses: [%q]}, on_outage: refuse}\n", redistest.Start(t, redistest.Options{}).Addr)
 	all := make([]*instance, n)
 	for i := range all {
-		all[i] = install(t, r.rules(), state+more)
+		all[i] = install(t, rules, state+more)
 		data := filepath.Join(all[i].dir, "data")
 		if i == 0 {
 			if err := os.Mkdir(data, 0o700); err != nil {
