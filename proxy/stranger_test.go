@@ -47,7 +47,7 @@ func TestOutcomeOfALostClaim(t *testing.T) {
 	}
 	c, stands := b.server.standing(ref)
 	if c == nil || c.Request != "another" || stands == nil || stands.Owner != "another" {
-		t.Errorf("claim %+v, outcome %+v", c, stands)
+		t.Errorf("the claim is another's: %t; its outcome stands: %t", c != nil && c.Request == "another", stands != nil)
 	}
 	b.ehr.await(t, 1)
 	b.ledger.await(t, 1)
@@ -66,7 +66,7 @@ func TestOutcomeOfAStranger(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	if c, stands := b.server.standing(ref); c == nil || stands == nil || stands.Owner != c.Request {
-		t.Errorf("claim %+v, outcome %+v", c, stands)
+		t.Errorf("the outcome that stands is the claim's: %t", stands != nil)
 	}
 	b.ehr.await(t, 1)
 	b.ledger.await(t, 1)

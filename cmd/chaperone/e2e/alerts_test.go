@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+)
+
+// alertFile is what an operator loads into Prometheus.
+const alertFile = "../../../deploy/prometheus/alerts.yml"
+
+// alertRules is the part of the file that is looked at here.
+type alertRules struct {
+	Groups []struct {
+		Rules []struct {
+			Alert, Expr string
+			Labels      map[string]string
+			Annotations map[string]string
+		}
+	}
+}
+
+func readAlerts(t *testing.T) alertRules {
+	t.Helper()
+	b, err := os.ReadFile(alertFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules alertRules
+	if err := yaml.Unmarshal(b, &rules); err != nil {
+		t.Fatal(err)
+	}
+	return rules
+}
+
+// TestAlertsFire runs promtool's own checks and the unit tests of the alerts.
+func TestAlertsFire(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Fatal("promtool is not there: Debian has it in the package prometheus")
+	}
+	for _, args := range [][]string{{"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"}} {
+		c := exec.CommandContext(t.Context(), promtool, args...)
+		c.Dir = filepath.Dir(alertFile)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	tests, err := os.ReadFile(filepath.Join(filepath.Dir(alertFile), "alerts_test.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range readAlerts(t).Groups {
+		for _, r := range g.Rules {
+			if !regexp.MustCompile(`alertname: ` + r.Alert + `\s+exp_alerts:\n`).Match(tests) {
+				t.Errorf("no test of %s sees it fire", r.Alert)
+			}
+		}
+	}
+}
+
+// TestAlertsSpeakOfWhatIsThere looks for the metrics of every alert in those of
+// a proxy that works, and for the place in the docs that it points to.
+func TestAlertsSpeakOfWhatIsThere(t *testing.T) {
+	r := newReceivers(t)
+	c := install(t, r.rules(), redisState(t))
+	c.start()
+	if a := c.mustPost("/v1/checkout", frontDesk, basket("sale-1", visa)); a.status != 200 {
+		t.Fatalf("status %d %s", a.status, a.body)
+	}
+	r.delivered(t, 1, 1)
+	there := map[string]bool{}
+	eventually(t, "the first checkpoint is signed", func() error {
+		there = metricNames(t, c)
+		if !there["chaperone_log_checkpoint_timestamp_seconds"] {
+			return errors.New("there is none")
+		}
+		return nil
+	})
+	metric := regexp.MustCompile(`\bchaperone_[a-z_]+`)
+	for _, g := range readAlerts(t).Groups {
+		for _, rule := range g.Rules {
+			names := metric.FindAllString(rule.Expr, -1)
+			if len(names) == 0 && !strings.HasPrefix(rule.Expr, "up{") {
+				t.Errorf("%s speaks of no metric", rule.Alert)
+			}
+			for _, name := range names {
+				if !there[name] {
+					t.Errorf("%s: a proxy at work has no %s", rule.Alert, name)
+				}
+			}
+			if rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
+				t.Errorf("%s lacks its severity, summary or description", rule.Alert)
+			}
+			if !sectionThere(t, rule.Annotations["runbook"]) {
+				t.Errorf("%s: there is no %q", rule.Alert, rule.Annotations["runbook"])
+			}
+		}
+	}
+}
+
+// metricNames lists the metrics of a proxy.
+func metricNames(t *testing.T, c *instance) map[string]bool {
+	t.Helper()
+	resp, err := http.Get(c.admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			there[strings.Fields(name)[0]] = true
+		}
+	}
+	return there
+}
+
+// sectionThere reports whether a file of the docs has the section that an
+// anchor names, as Markdown renderers make anchors of headings.
+func sectionThere(t *testing.T, runbook string) bool {
+	t.Helper()
+	file, anchor, hasAnchor := strings.Cut(runbook, "#")
+	if !strings.HasPrefix(file, "docs/") {
+		return false
+	}
+	b, err := os.ReadFile(filepath.Join("../../..", file))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(b)) {
+		title := strings.TrimSpace(strings.TrimLeft(line, "#"))
+		if strings.HasPrefix(line, "#") && anchorOf(title) == anchor {
+			return true
+		}
+	}
+	return !hasAnchor
+}
+
+// anchorOf makes the anchor of a heading: lower case, without punctuation, with
+// dashes for blanks.
+func anchorOf(title string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-', r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		}
+		return -1
+	}, strings.ToLower(title))
+}
