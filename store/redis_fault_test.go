@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -162,6 +163,51 @@ func TestRedisFaultsUnderLoad(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(s.Dir, "password"), []byte("another\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
+		},
+		"memory used up": func(t *testing.T, s *redistest.Server, l *load) {
+			info, err := s.Client().InfoMap(t.Context(), "memory").Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			used, err := strconv.Atoi(info["Memory"]["used_memory"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.ConfigSet(t, "maxmemory", strconv.Itoa(used+200<<10))
+			away(t, l)
+			s.ConfigSet(t, "maxmemory", strconv.Itoa(2*used))
+		},
+		"slow command": func(t *testing.T, s *redistest.Server, l *load) {
+			if _, err := s.Do("DEBUG", "SLEEP", "0.7"); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"writes paused": func(t *testing.T, s *redistest.Server, l *load) {
+			if _, err := s.Do("CLIENT", "PAUSE", "700", "WRITE"); err != nil {
+				t.Fatal(err)
+			}
+			away(t, l)
+		},
+		"AOF rewritten": func(t *testing.T, s *redistest.Server, l *load) {
+			for range 3 {
+				if _, err := s.Do("BGREWRITEAOF"); err != nil {
+					t.Fatal(err)
+				}
+				storetest.Eventually(t, "the rewrite", func() bool {
+					info, err := s.Do("INFO", "persistence")
+					return err == nil && strings.Contains(info, "aof_rewrite_in_progress:0") && strings.Contains(info, "aof_rewrite_scheduled:0")
+				})
+				l.more(t, 20)
+			}
+		},
+		// It comes back as the master with the data of another, and the same run
+		// id.
+		"replica for a while": func(t *testing.T, s *redistest.Server, l *load) {
+			other := redistest.Start(t, redistest.Options{Password: "first"})
+			s.ReplicaOf(t, other)
+			s.InStep(t)
+			away(t, l)
+			s.ReplicaOf(t, nil)
 		},
 		"scripts flushed": func(t *testing.T, s *redistest.Server, _ *load) {
 			if _, err := s.Do("SCRIPT", "FLUSH"); err != nil {

@@ -59,8 +59,10 @@ return 1`)
 	// for each record (appended just now, or not), and the hashes that should
 	// be there from first on. Replies {code, newest}: 0 all is well; 1 the
 	// predecessor is missing; 2 another record is in the way; 3 some of ours
-	// are missing. After 1 ours are taken out again, since none of them was
-	// acknowledged; after 2 those that were appended just now.
+	// are missing. After 1 and 3 ours are taken out again, since none of them
+	// was acknowledged, and one could never be appended before another; after 2
+	// those that were appended just now. What is missing before one of ours that
+	// is now the oldest was trimmed.
 	settleScript = redis.NewScript(`
 local log, first, count = KEYS[1], tonumber(ARGV[1]), #ARGV - 3
 local function id(seq) return string.format('%.0f-0', seq) end
@@ -77,8 +79,11 @@ local function newest()
   if not r then return '0' end
   return string.match(r[1], '^%d+')
 end
+local head = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+local oldest = head and tonumber(string.match(head[1], '^%d+')) or 0
+if oldest < first or hash(oldest) ~= ARGV[oldest - first + 4] then oldest = 0 end
 local code = 0
-if first > 1 then
+if first > 1 and oldest == 0 then
   local before = hash(first - 1)
   if not before then code = 1 elseif before ~= ARGV[2] then code = 2 end
 end
@@ -87,17 +92,20 @@ for i = 1, count do
   local seq = first + i - 1
   local h = hash(seq)
   if h == ARGV[i + 3] then
-    if code == 1 or string.sub(ARGV[3], i, i) == '1' then table.insert(ours, id(seq)) end
+    table.insert(ours, {id(seq), string.sub(ARGV[3], i, i) == '1'})
   elseif h then
     code = 2
-  elseif code == 0 then
+  elseif code == 0 and seq > oldest then
     code = 3
   end
 end
 if tonumber(newest()) >= first + count then code = 2 end
-if code == 1 or code == 2 then
-  for _, v in ipairs(ours) do redis.call('XDEL', log, v) end
-  if #ours > 0 then redis.call('XSETID', log, newest() .. '-0') end
+if code ~= 0 then
+  local gone = 0
+  for _, v in ipairs(ours) do
+    if code ~= 2 or v[2] then gone = gone + redis.call('XDEL', log, v[1]) end
+  end
+  if gone > 0 or (code ~= 2 and redis.call('EXISTS', log) == 1) then redis.call('XSETID', log, newest() .. '-0') end
 end
 return {code, newest()}`)
 

@@ -278,10 +278,8 @@ func (d *redisDriver) settle(ctx context.Context, client redis.UniversalClient, 
 	case 2:
 		return fmt.Errorf("chain %s, record %d: %w", b.Chain, first, ErrFork)
 	}
-	if first > 1 {
-		// The stream went away between the predecessor's check and ours.
-		return &GapError{Chain: b.Chain, Want: first - 1, Last: last}
-	}
+	// One was refused (no memory, say) and one after it was not: all of them
+	// were taken out, and come again.
 	return away(errors.New("log records are missing"))
 }
 

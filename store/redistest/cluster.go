@@ -11,9 +11,10 @@ import (
 // slots is how many a Cluster has.
 const slots = 16384
 
-// Cluster is a Redis Cluster of masters without replicas.
+// Cluster is a Redis Cluster.
 type Cluster struct {
-	Masters []*Server
+	Masters  []*Server // as they were at the start
+	Replicas []*Server // of the master of the same place; none: there are none
 }
 
 // StartCluster starts n masters that share the slots evenly, waits until each
@@ -48,6 +49,49 @@ func (c *Cluster) must(t testing.TB, s *Server, args ...any) string {
 	}
 	return reply
 }
+
+// StartReplicatedCluster is StartCluster with a replica for each master, which
+// takes over when that is away for two seconds or so.
+func StartReplicatedCluster(t testing.TB, n int) *Cluster {
+	t.Helper()
+	c := StartCluster(t, n)
+	for _, master := range c.Masters {
+		s := Start(t, Options{Cluster: true})
+		c.Replicas = append(c.Replicas, s)
+		c.must(t, s, "CLUSTER", "MEET", "127.0.0.1", master.port)
+		id := c.must(t, master, "CLUSTER", "MYID")
+		until(t, "the replica to know its master", func() bool {
+			_, err := s.Do("CLUSTER", "REPLICATE", id)
+			return err == nil
+		})
+		s.InStep(t)
+	}
+	for _, s := range c.all() {
+		until(t, "all to know the replicas", func() bool {
+			nodes, err := s.Do("CLUSTER", "NODES")
+			return err == nil && strings.Count(nodes, "slave") == n && strings.Count(nodes, "connected") == 2*n
+		})
+	}
+	return c
+}
+
+// Join adds a master without slots.
+func (c *Cluster) Join(t testing.TB) *Server {
+	t.Helper()
+	s := Start(t, Options{Cluster: true})
+	c.must(t, s, "CLUSTER", "MEET", "127.0.0.1", c.Masters[0].port)
+	c.Masters = append(c.Masters, s)
+	for _, s := range c.all() {
+		until(t, "all to know who joined", func() bool {
+			info, err := s.Do("CLUSTER", "INFO")
+			return err == nil && strings.Contains(info, "cluster_state:ok") &&
+				strings.Contains(info, "cluster_known_nodes:"+strconv.Itoa(len(c.all())))
+		})
+	}
+	return s
+}
+
+func (c *Cluster) all() []*Server { return append(append([]*Server(nil), c.Masters...), c.Replicas...) }
 
 // Addrs gives the masters' addresses.
 func (c *Cluster) Addrs() []string {
