@@ -131,9 +131,13 @@ func (s *Server) openLog(ctx context.Context) error {
 	chain := newChain()
 	s.seal.Store(audit.NewSealing(s.ring, chain))
 	var err error
+	spool := s.o.Spool
+	if !s.spoolsAny() {
+		spool = 0 // then nothing need be remembered for it
+	}
 	s.committer, err = store.NewCommitter(ctx, s.driver, store.CommitterOptions{
 		Chain: chain, Restart: s.restartChain, Journal: s.o.Journal, Clock: s.clock, Logger: s.logger,
-		SpoolLimit: s.o.Spool, Late: s.late,
+		SpoolLimit: spool, Late: s.late,
 	})
 	if err != nil {
 		return fmt.Errorf("proxy: %w", err)

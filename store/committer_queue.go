@@ -160,12 +160,15 @@ func (c *Committer) enqueue(u *Unit, later bool) error {
 			return &unavailable{cause: errBehind}
 		case u.Spool:
 			v, err := c.spoolLocked(u)
-			if err != nil {
+			switch {
+			case err == nil:
+				c.pushLocked(v)
+				c.poke()
+				return errOnDisk
+			case c.down:
 				return err
 			}
-			c.pushLocked(v)
-			c.poke()
-			return errOnDisk
+			// Where there is no room on disk it waits for the drain.
 		}
 	}
 	if err := c.takingLocked(); err != nil {
