@@ -41,6 +41,15 @@
 // registers. So a batch whose reply was lost is sent again byte for byte, and
 // a request acts only when all its commands are acknowledged.
 //
+// # While the store is away
+//
+// Units that may be spooled are judged by what this process knows (the mirror:
+// registers of its own acknowledged units, and all that is on local disk),
+// written to the journal in the chain's order, fsync'd, and taken for stored.
+// When the store is back the journal is drained in order, before anything new.
+// What was in flight is sent again as it was, in its place. A register that
+// then has lost to somebody else's is reported, never overwritten.
+//
 // # What may be promised
 //
 // Embedded: each acknowledged batch was fsync'd, and survives the loss of
