@@ -1,7 +1,9 @@
 // Package audit is the decision log: what an entry says and how it is written
 // (Entry), how it is sealed at rest (Sealing), how entries are chained and the
-// chain's head is signed (Checkpoint), and how a log is read again: Tail, and
-// Verify, which shares nothing with the writer but the format.
+// chain's head is signed (Checkpoint) and witnessed by other chains (Witness),
+// how old entries are moved into files (Archive), and how a log is read again:
+// Tail, Reader.Export, Reader.Disclosures, Reader.Breach, and Verify, which
+// shares nothing with the writer but the format.
 //
 // An entry holds names of the policy, ids of our own making, codes and counts.
 // It never holds a value, nor a member name of a body.
@@ -22,4 +24,11 @@
 // Its signature (Ed25519, RFC 8032) is over the lines "chaperone checkpoint 1",
 // chain, n, hashₙ and time, each ended by a line feed. Hash and signature are
 // base64url without padding.
+//
+//	cut = {"v":1,"chain":…,"from":m,"to":n,"hash":hashₙ,"file":…,"time":…,"key":…,"sig":…}
+//
+// Its signature is over "chaperone cut 1" and the members in this order, as
+// above. Segment describes the file of a segment; its signature is over
+// "chaperone segment 1", chain, from, to, before, last, first, newest, size and
+// content.
 package audit

@@ -18,7 +18,7 @@ import (
 
 // oldLog gives a data folder the log of a proxy of long ago: a hundred sales of
 // one patient, whose subject's id is put into SUBJECT, four hours apart and the
-// last of them 200 days old.
+// last of them 200 days old. The first one made a card token.
 func oldLog(ts *testscript.TestScript, neg bool, args []string) {
 	usageOf(ts, "oldlog CONFIG", args, len(args) == 1 && !neg)
 	subject, err := writeOldLog(ts.MkAbs(args[0]))
@@ -62,6 +62,9 @@ func writeOldLog(configFile string) (subject string, err error) {
 			{Kind: audit.KindOutcome, Result: audit.ResultReleased,
 				Legs: []audit.Leg{{Name: "processor", To: "processor", State: audit.LegPrimary, Status: 200}, {Name: "record", To: "record", State: audit.LegQueued}}},
 			{Kind: audit.KindDelivery, Result: audit.ResultDelivered, Legs: []audit.Leg{{Name: "record", To: "record", State: audit.LegDelivered, Status: 201, Tries: 1}}},
+		}
+		if i == 0 {
+			entries[0].Tokens = []audit.Token{{Scope: "default", Label: "pan", Format: "pan", Key: audit.ID(letters.Random(32))}}
 		}
 		var u store.Unit
 		for j := range entries {
