@@ -253,3 +253,33 @@ func TestTwoDecide(t *testing.T) {
 		t.Errorf("%d alarms", late)
 	}
 }
+
+// TestDecidedByAnOperator: who says that a capture in doubt succeeded says so of
+// its sale, too.
+func TestDecidedByAnOperator(t *testing.T) {
+	for name, charged := range map[string]bool{"charged": true, "not charged": false} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, withFollowers)
+			b.processor.setAnswer(always(200, `{"status":"requires_action"}`))
+			b.openSale("s1")
+			b.processor.setAnswer(always(500, ""))
+			b.post("/v1/captures", about("c1", "s1", ""))
+			capture := b.server.letters("idempotency", []byte("front-desk"), []byte("capture"), []byte("c1"))
+			if _, err := b.resolve(capture+"/1", charged); err != nil {
+				t.Fatal(err)
+			}
+			left, want := 2, 0 // the sale's legs are held
+			if charged {
+				left, want = 0, 2
+			}
+			b.until("what is released is delivered", func() bool { return len(b.legs("")) == left })
+			got := b.ehr.all()
+			if len(got) != want || want == 2 && (got[0].path != "/v1/encounters" || got[1].path != "/v1/captures") {
+				t.Errorf("the record got %+v", got)
+			}
+			if all := b.outcomes("checkout"); charged != (len(all) == 2) {
+				t.Errorf("on record: %v", all)
+			}
+		})
+	}
+}

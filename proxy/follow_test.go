@@ -13,6 +13,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"chaperone/audit"
 	"chaperone/store"
 	"chaperone/store/redistest"
 )
@@ -557,4 +558,60 @@ func TestSaleWithAKeyInAHeader(t *testing.T) {
 			t.Errorf("the record got %s", paths)
 		}
 	})
+}
+
+// TestSaleWithoutItsRegister: between the outcome and the sale's own register,
+// the claim tells the same.
+func TestSaleWithoutItsRegister(t *testing.T) {
+	b := newBed(t, withFollowers)
+	b.processor.setAnswer(processorSays(map[string]string{"/v1/refunds": "refunded"}))
+	b.post("/v1/checkout", sale(t, "s1"))
+	key := b.server.letters("idempotency", []byte("front-desk"), []byte("checkout"), []byte("s1"))
+	gone := []store.Command{{Kind: store.Delete, Key: store.SaleKey(key)}}
+	if err := b.driver.Apply(t.Context(), gone); err != nil || !gone[0].Found {
+		t.Fatal(gone[0].Found, err)
+	}
+	if a := b.post("/v1/part-refunds", about("r1", "s1", `,"amount":35978`)); a.status != 200 || a.header.Get(headerLegs) != "processor=200 ehr=queued ledger=queued" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	b.delivered()
+	if got := gjson.Get(b.ehr.at("/v1/refunds")[0].body, "amount").Int(); got != 28750 {
+		t.Errorf("the record got %d", got)
+	}
+}
+
+// TestFollowersOnRecord: the log says of which sale a call was, and whose data
+// went out.
+func TestFollowersOnRecord(t *testing.T) {
+	b := newBed(t, withFollowers)
+	b.processor.setAnswer(processorSays(map[string]string{"/v1/refunds": "refunded"}))
+	b.post("/v1/checkout", sale(t, "s1"))
+	b.post("/v1/part-refunds", about("r1", "s1", `,"amount":100`))
+	b.delivered()
+	var subject audit.ID
+	var key audit.ID
+	found := 0
+	for _, e := range b.entries() {
+		switch {
+		case e.Kind == audit.KindDecision && e.Route == "checkout":
+			subject, key = e.Subject, e.Key
+			if e.Target != "" {
+				t.Errorf("the sale is about %s", e.Target)
+			}
+		case e.Kind == audit.KindDecision && e.Route == "part-refund":
+			found++
+			if string(e.Target) != string(key)+"/1" || e.Key == key {
+				t.Errorf("the refund is about %q, the sale is %s", e.Target, key)
+			}
+			fallthrough
+		case e.Kind == audit.KindDelivery && e.Route == "part-refund":
+			found++
+			if e.Subject != subject || subject == "" {
+				t.Errorf("%v of the refund: subject %q, the sale's is %q", e.Kind, e.Subject, subject)
+			}
+		}
+	}
+	if found != 4 {
+		t.Errorf("%d entries", found)
+	}
 }

@@ -212,3 +212,21 @@ func TestSyncLegWhileTheStoreIsAway(t *testing.T) {
 	b.ehr.await(t, 1)
 	b.until("the outbox is empty", func() bool { return len(b.legs("")) == 0 })
 }
+
+// TestSyncLegReleasedByAnOperator: nobody waits for it any more, and it goes as
+// any queued leg.
+func TestSyncLegReleasedByAnOperator(t *testing.T) {
+	b := newBed(t, syncLegs("ehr"))
+	b.processor.setAnswer(always(500, ""))
+	a := b.post("/v1/checkout", checkout(t))
+	if legs := a.header.Get(headerLegs); a.status != 502 || legs != "processor=500 ehr=held ledger=held" {
+		t.Errorf("%d %s", a.status, legs)
+	}
+	if _, err := b.resolve(b.doubts()[0].Key, true); err != nil {
+		t.Fatal(err)
+	}
+	b.until("the outbox is empty", func() bool { return len(b.legs("")) == 0 })
+	if e, l := len(b.ehr.all()), len(b.ledger.all()); e != 1 || l != 1 {
+		t.Errorf("the record got %d, the ledger %d", e, l)
+	}
+}

@@ -50,7 +50,8 @@ func AgainKey(k string, a int) string { return register(k, 'r', a) }
 func SaleKey(k string) string { return "{r." + k + "}:s" }
 
 // AliasKey names the register that says which key a destination's alias stands
-// for; h is the keyed hash of destination and alias, in letters.
+// for, or the key in a body where a header gave another; h is the keyed hash of
+// destination and alias, or of that key, in letters.
 func AliasKey(h string) string { return "a:" + h }
 
 // DeliveryKey names the register that says how leg n of attempt a ended.
@@ -245,14 +246,18 @@ func ParseMember(s string) (Member, error) {
 	return m, nil
 }
 
+// hasGroup tells whether a member belongs to an ordered group.
+func hasGroup(member string) bool {
+	return strings.LastIndexByte(member, '@') > strings.LastIndexByte(member, '|')
+}
+
 // groupOf names the ordered group of a member, which no other destination
 // shares; empty when it has none.
 func groupOf(member string) string {
-	at := strings.LastIndexByte(member, '@')
-	if at < strings.LastIndexByte(member, '|') {
+	if !hasGroup(member) {
 		return ""
 	}
-	return destOf(member) + "@" + member[at+1:]
+	return destOf(member) + member[strings.LastIndexByte(member, '@'):]
 }
 
 // destOf gives the destination of a member of Due or Dead.

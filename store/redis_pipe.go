@@ -189,7 +189,7 @@ func (p *pipe) register(c *Command) {
 // does not matter.
 func (p *pipe) queue(d *redisDriver, c *Command) {
 	key := d.queueKey(c.Queue, c.Member)
-	if c.Kind != QueueMove && (c.Queue != Due || groupOf(c.Member) == "") {
+	if c.Kind != QueueMove && (c.Queue != Due || !hasGroup(c.Member)) {
 		if i, ok := p.merged[key]; ok && p.merges[i].kind == c.Kind {
 			p.merges[i].cmds = append(p.merges[i].cmds, c)
 			return
@@ -197,7 +197,7 @@ func (p *pipe) queue(d *redisDriver, c *Command) {
 	}
 	p.merged[key] = len(p.merges)
 	kind := c.Kind
-	if kind != QueueMove && c.Queue == Due && groupOf(c.Member) != "" {
+	if kind != QueueMove && c.Queue == Due && hasGroup(c.Member) {
 		kind += grouped
 	}
 	p.merges = append(p.merges, merge{key: key, kind: kind, cmds: []*Command{c}})
