@@ -22,6 +22,9 @@ func (x *exchange) settle(result audit.Result, status int, fault reason.Code) {
 	o := &outcome{Owner: x.owner(), By: "primary", At: x.s.clock().UnixMilli(), Result: result, Upstream: status}
 	if x.hasKey {
 		o.Answer = x.keepAnswer(status, x.legsToKeep(result, legs), fault)
+		if !x.spooled.IsZero() {
+			o.MAC = x.mac
+		}
 	}
 	x.storeOutcome(o, fault, status)
 }

@@ -328,7 +328,7 @@ func (s *Server) openOutcome(sealed []byte, k string, a int, c *claim) (*outcome
 	if err = o.parse(plain); err != nil {
 		return nil, err
 	}
-	if o.Owner != c.Request {
+	if !o.ends(c) {
 		return nil, nil
 	}
 	return o, nil

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"bytes"
+
 	"chaperone/audit"
 	"chaperone/rules"
 )
@@ -171,12 +173,22 @@ func (d *decoder) leg() heldLeg {
 
 // outcome is the content of an outcome register.
 type outcome struct {
-	Owner    string // the request whose claim it ends; another's does not count
+	Owner    string // the request whose claim it ends; another's does not count, but see MAC
 	By       string // who says so: "primary", "proxy", or an operator
 	At       int64  // Unix milliseconds
 	Result   audit.Result
 	Upstream int // HTTP status of the primary, 0: none
 	Answer   *storedAnswer
+	// MAC is that of the owner's body where its claim went to local disk, and
+	// may lose to another one. If that has the same body, both have called the
+	// primary under one key, and the outcome is that one's too. Empty: it is
+	// the owner's alone.
+	MAC []byte
+}
+
+// ends reports whether the outcome is that of a claim.
+func (o *outcome) ends(c *claim) bool {
+	return o.Owner == c.Request || o.Result != audit.ResultVoid && len(o.MAC) > 0 && bytes.Equal(o.MAC, c.MAC)
 }
 
 // storedAnswer is the answer that a repeat of the request is given.
@@ -194,16 +206,22 @@ type storedAnswer struct {
 	Raw bool
 }
 
-// The layouts of an outcome: the second says that its answer is raw.
+// The layouts of an outcome: the second says that its answer is raw, the third
+// and fourth have a MAC after that.
 const (
-	outcomePlain byte = 1
-	outcomeRaw   byte = 2
+	outcomePlain byte = 1 + iota
+	outcomeRaw
+	outcomePlainMAC
+	outcomeRawMAC
 )
 
 func (o *outcome) append(dst []byte) []byte {
 	layout := outcomePlain
 	if o.Answer != nil && o.Answer.Raw {
 		layout = outcomeRaw
+	}
+	if len(o.MAC) > 0 {
+		layout += outcomePlainMAC - outcomePlain
 	}
 	dst = append(dst, layout)
 	dst = appendBytes(dst, o.Owner)
@@ -224,21 +242,28 @@ func (o *outcome) append(dst []byte) []byte {
 		}
 		dst = appendBytes(dst, a.Body)
 	}
+	if len(o.MAC) > 0 {
+		dst = appendBytes(dst, o.MAC)
+	}
 	return dst
 }
 
 // parse reads what append wrote. The outcome's slices borrow from b.
 func (o *outcome) parse(b []byte) error {
 	d := decoder{b: b}
-	layout := d.versionOf(outcomePlain, outcomeRaw)
+	layout := d.versionOf(outcomePlain, outcomeRawMAC)
+	raw := layout == outcomeRaw || layout == outcomeRawMAC
 	*o = outcome{Owner: d.text(), By: d.text(), At: int64(d.number()), Result: audit.Result(d.small()), Upstream: d.small()}
 	if d.flag() {
 		a := &storedAnswer{Status: d.small(), Sees: d.bytes(), Legs: d.text(), Reason: d.text()}
 		for n := d.count(); n > 0 && !d.bad; n-- {
 			a.Fields = append(a.Fields, heldField{d.text(), d.text()})
 		}
-		a.Body, a.Raw = d.bytes(), layout == outcomeRaw
+		a.Body, a.Raw = d.bytes(), raw
 		o.Answer = a
+	}
+	if layout >= outcomePlainMAC {
+		o.MAC = d.bytes()
 	}
 	return d.done()
 }

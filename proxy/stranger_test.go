@@ -71,3 +71,36 @@ func TestOutcomeOfAStranger(t *testing.T) {
 	b.ehr.await(t, 1)
 	b.ledger.await(t, 1)
 }
+
+// TestOutcomeOfARepeatWhileTheStoreIsAway: a proxy that was started again knows
+// nothing of a sale in doubt while the store is away, and sends its repeat under
+// the same key. What came of it is what came of the sale, whosever claim stands.
+func TestOutcomeOfARepeatWhileTheStoreIsAway(t *testing.T) {
+	var o outage
+	b := newBed(t, withOutage(&o))
+	b.processor.setAnswer(func(int, received) reply { return reply{drop: true} })
+	if a := b.post("/v1/checkout", checkout(t)); a.status != 502 || code(a) != "primary_in_doubt" {
+		t.Fatal(a.status, a.body)
+	}
+	b.restart()
+	o.begin()
+	b.processor.setAnswer(always(200, approved))
+	first := b.post("/v1/checkout", checkout(t))
+	if first.status != 200 || first.header.Get("Chaperone-Outcome") != "released" {
+		t.Errorf("the repeat: %d %s", first.status, first.body)
+	}
+	o.end()
+	b.ehr.await(t, 1)
+	b.ledger.await(t, 1)
+	if d := b.doubts(); len(d) != 0 {
+		t.Errorf("the sale is still in doubt: %+v", d)
+	}
+	again := b.post("/v1/checkout", checkout(t))
+	if again.status != 200 || again.body != first.body || again.header.Get("Chaperone-Replayed") == "" {
+		t.Errorf("the repeat after the outage: %d %s", again.status, again.body)
+	}
+	calls := b.processor.all()
+	if len(calls) != 2 || calls[0].key != calls[1].key {
+		t.Errorf("the processor was called %d times, or under two keys", len(calls))
+	}
+}
