@@ -1,12 +1,17 @@
 package proxy
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
+
+	"chaperone/audit"
+	"chaperone/store"
 )
 
 func code(a answerOf) string { return gjson.Get(a.body, "code").String() }
@@ -126,6 +131,35 @@ func TestVoidFreesTheKey(t *testing.T) {
 	}
 	if len(b.processor.all()) != 1 || len(b.doubts()) != 0 {
 		t.Errorf("%d requests, doubts %v", len(b.processor.all()), b.doubts())
+	}
+}
+
+// TestKeyOfTheSameBody: an operator who frees a key in error does not have the
+// card charged twice: the same body is sent under the same key, whichever
+// attempt it is.
+func TestKeyOfTheSameBody(t *testing.T) {
+	b := newBed(t)
+	b.processor.setAnswer(func(n int, _ received) reply {
+		return reply{status: 200, body: approved, drop: n == 0} // charged, and not heard of
+	})
+	if a := b.post("/v1/checkout", checkout(t)); code(a) != "primary_in_doubt" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	doubts := b.doubts()
+	if len(doubts) != 1 {
+		t.Fatalf("doubts %v", doubts)
+	}
+	key := store.OutcomeKey(doubts[0].Key, doubts[0].Attempt)
+	o := outcome{Owner: doubts[0].Request, By: "operator", At: time.Now().UnixMilli(), Result: audit.ResultVoid}
+	err := b.driver.Apply(context.Background(), []store.Command{{Kind: store.SetOnce, Key: key, Value: b.ring.Seal(nil, o.append(nil), []byte(key))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := b.post("/v1/checkout", checkout(t)); a.status != 200 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if got := b.processor.all(); len(got) != 2 || got[0].key != got[1].key {
+		t.Errorf("%d calls, under one key: %v", len(got), got[0].key == got[len(got)-1].key)
 	}
 }
 

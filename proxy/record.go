@@ -168,7 +168,10 @@ func (x *exchange) compose() {
 		if l.state == audit.LegSkipped {
 			continue
 		}
-		l.key = x.s.letters("leg", []byte(x.key), []byte(itoa(x.attempt)), []byte(r.Legs[i].Name))
+		// By the body and not by the attempt: a proxy that counts the attempts
+		// otherwise, because the store is away or an operator has freed the key
+		// in error, sends the same sale under the same key.
+		l.key = x.s.letters("leg", []byte(x.key), x.mac, []byte(r.Legs[i].Name))
 		if i == r.Primary {
 			continue
 		}
