@@ -65,6 +65,16 @@ func TestRegistersRoundTrip(t *testing.T) {
 	if d := cmp.Diff(o, o2); d != "" {
 		t.Errorf("outcome: %s", d)
 	}
+	for _, raw := range []bool{false, true} {
+		spooled := sampleOutcome()
+		spooled.MAC, spooled.Answer.Raw = []byte("mac"), raw
+		if err := o2.parse(spooled.append(nil)); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(spooled, o2); d != "" {
+			t.Errorf("outcome of a claim on local disk: %s", d)
+		}
+	}
 	kept := saleRecord{Key: "kk", Also: "k2", Request: "abc", Attempt: 3, At: 5, Route: "checkout", Subject: "who", Scope: "clinic", Exponent: 2,
 		Groups: []saleGroup{{"ehr", "g"}, {"ledger", ""}}, Split: true,
 		Shares: []rewrite.ClassShare{{Class: "clinical", Subtotal: 1, Tax: -2, Tip: 3, Discount: math.MinInt64, Total: math.MaxInt64}, {Class: "retail"}}}

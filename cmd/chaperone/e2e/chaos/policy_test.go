@@ -19,6 +19,7 @@ func routes() []*route {
 	return []*route{
 		{name: "checkout", path: "/v1/checkout", processor: "processor", keyed: true, onOutage: "refuse", refunds: refund},
 		{name: "till", path: "/v1/till", processor: "till"},
+		{name: "wallet", path: "/v1/wallet", processor: "wallet", keyed: true, onDoubt: "replay", onOutage: "refuse"},
 		{name: "again", path: "/v1/again", processor: "processor", keyed: true, onDoubt: "retry", sticky: true},
 		{name: "desk", path: "/v1/desk", processor: "processor", keyed: true, onDoubt: "retry", sync: true, oneCard: true},
 	}
@@ -76,6 +77,11 @@ destinations:
     url: http://%s
     agreement: {kind: DPA, reference: PP-2, expires: 2099-03-31}
     sees: {pan: plain, sad: plain}
+  wallet:
+    url: http://%s
+    agreement: {kind: DPA, reference: PP-3, expires: 2099-03-31}
+    sees: {pan: plain}
+    idempotent: true
   record:
     url: http://%s
     agreement: {kind: BAA, reference: EHR-7, expires: 2099-12-31}
@@ -90,7 +96,7 @@ callers:
     sees: {pan: token}
     limits: {mints_per_day: 900000000, reveals_per_day: 900000000}
 routes:
-`, links["processor"], links["till"], links["record"], links["ledger"], hex.EncodeToString(sum[:]), strings.Join(names, ", "))
+`, links["processor"], links["till"], links["wallet"], links["record"], links["ledger"], hex.EncodeToString(sum[:]), strings.Join(names, ", "))
 	for _, r := range rs {
 		more, mode := "", "queued"
 		if r.onDoubt != "" {

@@ -143,7 +143,7 @@ func answer(w http.ResponseWriter, status int, body string) {
 }
 
 // charges says whether it is a processor.
-func (r *receiver) charges() bool { return strings.HasPrefix(r.name, "processor") || r.name == "till" }
+func (r *receiver) charges() bool { return r.name != "record" && r.name != "ledger" }
 
 // take notes a request, judges what it holds, and acts on it.
 func (r *receiver) take(key string, body []byte, how string) (s *sale, declined bool) {
@@ -189,7 +189,7 @@ func (r *receiver) judge(body []byte) (s *sale, declined bool) {
 		return s, false
 	}
 	for what, secret := range map[string]string{"patient": s.patient, "treatment": s.treatment, "cream": s.cream, "security code": s.cvv} {
-		allowed := r.charges() && what == "security code" || r.name == "record" && (what == "patient" || what == "treatment") || r.name == "ledger" && what == "cream"
+		allowed := r.charges() && r.name != "wallet" && what == "security code" || r.name == "record" && (what == "patient" || what == "treatment") || r.name == "ledger" && what == "cream"
 		if !allowed && strings.Contains(text, secret) {
 			s.blame("%s sees the %s", r.name, what)
 		}

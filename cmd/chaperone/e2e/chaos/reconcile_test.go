@@ -54,7 +54,7 @@ func (w *world) reconcile(name string) *result {
 // saleOf finds the sale of a doubt: by the key under which the processor may
 // have seen it, or by the request that the POS was told.
 func (w *world) saleOf(log *logBook, d doubt) *sale {
-	for _, name := range []string{"processor", "till"} {
+	for _, name := range []string{"processor", "till", "wallet"} {
 		if call := w.receivers[name].byKey[legKey(log.ring, d.Key, d.Attempt, name)]; call != nil {
 			return call.sale
 		}

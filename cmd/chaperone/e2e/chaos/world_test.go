@@ -64,9 +64,10 @@ type disk struct {
 	*rig.Disk  // nil: it cannot
 }
 
-// receiverNames are the destinations. The till alone does not know a repeat by
-// its key.
-var receiverNames = []string{"processor", "till", "record", "ledger"}
+// receiverNames are the destinations. The processor, the till and the wallet
+// charge; the till alone does not know a repeat by its key, and the wallet sees
+// no security code.
+var receiverNames = []string{"processor", "till", "wallet", "record", "ledger"}
 
 // newWorld builds everything but the proxies' processes.
 func newWorld(t *testing.T, seed uint64, proxies int, onRedis bool) *world {
