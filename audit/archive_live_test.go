@@ -233,8 +233,8 @@ func grown(look *func(), do func()) uint64 {
 // TestLogMemory archives, verifies and reads a log of 200,000 entries: what that
 // takes does not grow with the log.
 func TestLogMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("200,000 entries")
+	if testing.Short() || raceEnabled {
+		t.Skip("200,000 entries, by one goroutine")
 	}
 	const entries, bound = 200_000, 48 << 20
 	src := newLong(entries)
