@@ -56,9 +56,9 @@ type peers struct {
 // have left. At the first time that is every chain that is dead by then: of
 // those only leases may be left.
 func (w *peers) look(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	asking, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	died, err := w.died(ctx)
+	died, err := w.died(asking)
 	if err != nil {
 		w.s.logger.Debug("the chains of other proxies cannot be looked at", "error", err)
 		return
@@ -66,7 +66,7 @@ func (w *peers) look(ctx context.Context) {
 	if w.begun && len(died) == 0 {
 		return
 	}
-	if err := w.s.recallDead(ctx); err != nil {
+	if err := w.s.recallDead(asking); err != nil {
 		w.s.logger.Warn("legs that a dead proxy was about to send wait for the end of their lease", "error", err)
 	}
 	w.s.outbox.wake()
@@ -116,6 +116,7 @@ func (w *peers) recover(ctx context.Context, chain string) {
 			return
 		}
 	}
+	// It may take long; while it does, nobody else begins.
 	mine := []store.Command{{Kind: store.SetOnce, Key: store.MetaKey("recovered." + chain), Value: []byte(w.s.committer.Chain()), TTL: recoverFor}}
 	if err := w.s.driver.Apply(ctx, mine); err != nil || !mine[0].Won {
 		return
