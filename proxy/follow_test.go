@@ -210,10 +210,30 @@ func TestUnknownSaleIsSent(t *testing.T) {
 	}
 }
 
+// everyStore is bothStores, and a Cluster.
+func everyStore(t *testing.T, test func(t *testing.T, on func(*bed))) {
+	bothStores(t, test)
+	t.Run("cluster", func(t *testing.T) { test(t, onCluster(t)) })
+}
+
+// onCluster puts a bed on a Cluster of three masters.
+func onCluster(t *testing.T) func(*bed) {
+	c := redistest.StartCluster(t, 3)
+	return func(b *bed) {
+		b.open = func() store.Driver {
+			d, err := store.OpenRedis(t.Context(), store.RedisOptions{Addresses: c.Addrs(), Cluster: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		}
+	}
+}
+
 // TestFollowersComeAfterTheSale: at each destination, whatever fails meanwhile,
 // under the sale's own alias.
 func TestFollowersComeAfterTheSale(t *testing.T) {
-	bothStores(t, func(t *testing.T, on func(*bed)) {
+	everyStore(t, func(t *testing.T, on func(*bed)) {
 		b := newBed(t, on, withFollowers)
 		b.processor.setAnswer(processorSays(map[string]string{"/v1/refunds": "refunded", "/v1/captures": "captured"}))
 		b.ehr.setAnswer(func(n int, _ received) reply {

@@ -141,11 +141,12 @@ func TestSyncLegOfADeclinedSale(t *testing.T) {
 }
 
 // TestSyncLegAndOrder: a sync leg whose turn it is not stays queued, and comes
-// after the older one, on either kind of store.
+// after the older one, on any kind of store.
 func TestSyncLegAndOrder(t *testing.T) {
 	for name, change := range map[string]func(*bed){
-		"file":  func(*bed) {},
-		"redis": onRedis(t, redistest.Start(t, redistest.Options{})),
+		"file":    func(*bed) {},
+		"redis":   onRedis(t, redistest.Start(t, redistest.Options{})),
+		"cluster": onCluster(t),
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t, change, syncLegs("ehr"), func(b *bed) {
