@@ -43,7 +43,8 @@ type Unit struct {
 	// another slice than before, are what this process knew, and the byte
 	// slices belong to the committer for good; the unit may be used again.
 	Spooled bool
-	// At is when a unit that is Spooled was judged, just before it was on disk.
+	// At is when a unit that is Spooled was judged, just before it was on disk;
+	// of one that waited for the store by then, since when it did.
 	At time.Time
 
 	state unitState

@@ -80,6 +80,9 @@ func (c *Committer) spoolLocked(u *Unit) (*Unit, error) {
 	c.laters.Add(1)
 	u.Commands, u.Entries = told, nil
 	u.Seq, u.At = 0, now
+	if u.state.phase != idle {
+		u.At = u.state.at // in flight since then: the store may have it
+	}
 	u.state.phase = finished
 	u.state.spooled = spooled{twin: v, round: r}
 	return v, nil
