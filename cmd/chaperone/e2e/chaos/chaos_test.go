@@ -3,7 +3,6 @@ package chaos
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -41,7 +40,7 @@ func TestChaos(t *testing.T) {
 	text := report(results, seed)
 	t.Logf("\n%s", text)
 	if *reportFlag != "" {
-		if err := os.WriteFile(*reportFlag, []byte(text), 0o644); err != nil {
+		if err := writeReport(*reportFlag, text); err != nil {
 			t.Error(err)
 		}
 	}

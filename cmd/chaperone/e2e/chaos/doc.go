@@ -22,7 +22,8 @@
 //	-chaos.seed N       what the faults and sales are drawn from; 0 takes the
 //	                    time. A run prints its own. Kinds, targets and lengths
 //	                    follow from it, the interleaving does not
-//	-chaos.report FILE  write the table of the run, as Markdown
+//	-chaos.report FILE  write the table of the run, as Markdown; into a page that
+//	                    has the mark "<!-- chaos:", behind it
 //
 // `make chaos` is the full run: 20,000 sales and 200 faults or more. A run that
 // fails prints, of each sale that is not as it should be, its entries in the log

@@ -25,6 +25,7 @@ type logBook struct {
 	released        map[attempt]bool     // attempts whose outcome is in the log
 	lines           map[attempt][]string // what a failing run prints
 	entries, chains int
+	alarms          map[string]int // by reason
 }
 
 // attempt is one attempt of one key.
@@ -35,7 +36,7 @@ type attempt struct {
 
 // readLog opens the store as no proxy has it open, and reads every chain.
 func (w *world) readLog() *logBook {
-	b := &logBook{keys: map[string]string{}, released: map[attempt]bool{}, lines: map[attempt][]string{}}
+	b := &logBook{keys: map[string]string{}, released: map[attempt]bool{}, lines: map[attempt][]string{}, alarms: map[string]int{}}
 	ctx := context.Background()
 	var err error
 	if b.ring, err = keys.OpenLocal(ctx, keys.LocalOptions{Dir: w.proxies[0].data}); err != nil {
@@ -80,6 +81,9 @@ func (w *world) readLog() *logBook {
 // take enters one entry.
 func (b *logBook) take(chain string, seq uint64, e *audit.Entry) {
 	b.entries++
+	if e.Kind == audit.KindAlarm {
+		b.alarms[string(e.Reason)]++
+	}
 	if e.Key == "" {
 		return
 	}

@@ -191,6 +191,8 @@ func (w *world) count(log *logBook, doubts []doubt, r *result) {
 	r.add("doubts that an operator resolved: charged", w.resolved["--charged"])
 	r.add("… not charged", w.resolved["--not-charged"])
 	r.add("… left", len(doubts))
+	r.add("alarms: two proxies took one key", log.alarms["double_claim"])
+	r.add("alarms: an outcome came too late", log.alarms["late_outcome"])
 	delivered, again := 0, 0
 	for _, name := range []string{"record", "ledger"} {
 		for _, d := range w.receivers[name].byKey {

@@ -1,9 +1,14 @@
 package chaos
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"sort"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -55,6 +60,48 @@ func report(results []*result, seed uint64) string {
 		fmt.Fprintf(&b, "\nLeft out: %s.\n", what)
 	}
 	return b.String()
+}
+
+// reportMark begins the part of a page that is the report's.
+const reportMark = "<!-- chaos:"
+
+// writeReport writes the report into a file of its own, or behind the mark of a
+// page that has one.
+func writeReport(file, text string) error {
+	page, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	head := ""
+	if at := strings.Index(string(page), reportMark); at >= 0 {
+		line, _, _ := strings.Cut(string(page[at:]), "\n")
+		head = string(page[:at]) + line + "\n\n"
+	}
+	return os.WriteFile(file, []byte(head+text), 0o644)
+}
+
+func TestReportTakesItsPlace(t *testing.T) {
+	for name, c := range map[string]struct{ before, after string }{
+		"a new file":          {"", "new\n"},
+		"a report of its own": {"old\n", "new\n"},
+		"a page":              {"# Page\n<!-- chaos: here -->\n\nold\n", "# Page\n<!-- chaos: here -->\n\nnew\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "page.md")
+			if c.before != "" {
+				if err := os.WriteFile(file, []byte(c.before), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := writeReport(file, "new\n"); err != nil {
+				t.Fatal(err)
+			}
+			got, err := os.ReadFile(file)
+			if err != nil || string(got) != c.after {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
 }
 
 func longestRows(results []*result) []row {
