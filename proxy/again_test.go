@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"chaperone/audit"
 	"chaperone/rules"
@@ -30,6 +33,9 @@ func onDoubt(mode rules.OnDoubt) func(*bed) {
 		}
 	}
 }
+
+// patient lets the processor take its time again, after onDoubt or replaying.
+func patient(b *bed) { b.policy = strings.Replace(b.policy, "timeout: 500ms", "timeout: 20s", 1) }
 
 // peer starts another proxy on the same store, with the same policy and
 // receivers.
@@ -224,7 +230,7 @@ func TestRefusalOfARepeatSaysNothingOfTheFirst(t *testing.T) {
 // TestRetryStorm: of many repeats at once one is sent, whichever of two proxies
 // they come to.
 func TestRetryStorm(t *testing.T) {
-	b := newBed(t, onRedis(t, redistest.Start(t, redistest.Options{})), onDoubt(rules.DoubtRetry))
+	b := newBed(t, onRedis(t, redistest.Start(t, redistest.Options{})), onDoubt(rules.DoubtRetry), patient)
 	other := b.peer()
 	b.processor.setAnswer(always(500, `{}`))
 	b.post("/v1/checkout", checkout(t))
@@ -249,18 +255,10 @@ func TestRetryStorm(t *testing.T) {
 		})
 	}
 	b.processor.await(t, 2)
-	refused := func() int { mu.Lock(); defer mu.Unlock(); return answers[409] }
-	deadline := time.After(400 * time.Millisecond) // before the call times out
-	for done := false; !done && refused() < 49; {
-		select {
-		case <-deadline:
-			done = true
-		case <-time.After(time.Millisecond):
-		}
-	}
+	b.until("all others are refused", func() bool { mu.Lock(); defer mu.Unlock(); return answers[409] == 49 })
 	close(hold)
 	all.Wait()
-	if n := len(b.processor.all()); n != 2 || answers[200] < 1 || answers[200]+answers[409] != 50 {
+	if n := len(b.processor.all()); n != 2 || answers[200] != 1 {
 		t.Errorf("%d calls, answers %v", n, answers)
 	}
 	b.deliveredOnce()
@@ -288,7 +286,7 @@ func TestRetryIsOnRecordFirst(t *testing.T) {
 // repeat has found the outcome. What was written first stands, the other is on
 // record and counted.
 func TestLateOwnerLoses(t *testing.T) {
-	b := newBed(t, onDoubt(rules.DoubtRetry), func(b *bed) { b.policy = strings.Replace(b.policy, "timeout: 500ms", "timeout: 10s", 1) })
+	b := newBed(t, onDoubt(rules.DoubtRetry), patient)
 	stuck := make(chan struct{})
 	b.processor.setAnswer(func(n int, _ received) reply {
 		if n == 0 {
@@ -363,4 +361,73 @@ func (g *gauge) most() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.max
+}
+
+// TestClientWentAway: who hangs up while the primary works leaves no doubt; the
+// repeat is given the first answer.
+func TestClientWentAway(t *testing.T) {
+	for _, mode := range []rules.OnDoubt{rules.DoubtHold, rules.DoubtRetry} {
+		b := newBed(t, onDoubt(mode), patient)
+		work := make(chan struct{})
+		b.processor.setAnswer(func(int, received) reply { return reply{status: 200, body: approved, hang: work} })
+		ctx, hangUp := context.WithCancel(t.Context())
+		req, err := http.NewRequestWithContext(ctx, "POST", "http://"+b.server.Addr().String()+"/v1/checkout", strings.NewReader(checkout(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+b.key)
+		gone := make(chan error, 1)
+		go func() {
+			resp, err := client.Do(req)
+			if err == nil {
+				_ = resp.Body.Close()
+			}
+			gone <- err
+		}()
+		b.processor.await(t, 1)
+		hangUp()
+		if err := <-gone; err == nil {
+			t.Error("the client did not go away")
+		}
+		if a := b.post("/v1/checkout", checkout(t)); a.status != 409 || code(a) != "in_flight" {
+			t.Errorf("while the primary works: %d %s", a.status, a.body)
+		}
+		close(work)
+		b.deliveredOnce()
+		if a := b.post("/v1/checkout", checkout(t)); a.status != 200 || a.header.Get(headerReplayed) != "true" || !strings.Contains(a.body, "card_token") {
+			t.Errorf("the repeat: %d %s", a.status, a.body)
+		}
+		if n := len(b.processor.all()); n != 1 {
+			t.Errorf("%d calls", n)
+		}
+	}
+}
+
+// TestAnotherGroupIsAnotherSale: the same key of another group of callers has
+// nothing to do with a sale in doubt; another caller of the same group has.
+func TestAnotherGroupIsAnotherSale(t *testing.T) {
+	sum := func(key string) string { h := sha256.Sum256([]byte(key)); return hex.EncodeToString(h[:]) }
+	b := newBed(t, onDoubt(rules.DoubtRetry), func(b *bed) {
+		b.policy = strings.Replace(b.policy, "callers:\n", "callers:\n"+
+			"  annex: {key_sha256: "+sum("chp_annex")+", routes: [checkout], sees: {pan: token}}\n"+
+			"  kiosk: {key_sha256: "+sum("chp_kiosk")+", group: front-desk, routes: [checkout], sees: {pan: token}}\n", 1)
+	})
+	b.processor.setAnswer(always(500, `{}`))
+	b.post("/v1/checkout", checkout(t))
+	b.processor.setAnswer(always(200, approved))
+	if a := b.post("/v1/checkout", checkout(t), "Authorization", "Bearer chp_annex"); a.status != 200 || a.header.Get(headerReplayed) != "" {
+		t.Errorf("another group: %d %s", a.status, a.body)
+	}
+	got := b.processor.all()
+	if len(got) != 2 || got[0].key == got[1].key || len(b.doubts()) != 1 {
+		t.Fatalf("%d calls, doubts %v", len(got), b.doubts())
+	}
+	a := b.post("/v1/checkout", checkout(t), "Authorization", "Bearer chp_kiosk")
+	if got = b.processor.all(); a.status != 200 || len(got) != 3 || got[2].key != got[0].key {
+		t.Errorf("the same group: %d %s, %d calls", a.status, a.body, len(got))
+	}
+	if a := b.post("/v1/checkout", checkout(t)); a.header.Get(headerReplayed) != "true" || a.body != "{}" {
+		t.Errorf("the first caller, who sees otherwise: %d %s", a.status, a.body)
+	}
 }

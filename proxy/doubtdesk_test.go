@@ -118,7 +118,7 @@ func TestResolveRefuses(t *testing.T) {
 
 // TestResolveWhileItIsSentAgain: the operator waits for the repeat.
 func TestResolveWhileItIsSentAgain(t *testing.T) {
-	b := newBed(t, onDoubt(rules.DoubtRetry), func(b *bed) { b.policy = strings.Replace(b.policy, "timeout: 500ms", "timeout: 10s", 1) })
+	b := newBed(t, onDoubt(rules.DoubtRetry), patient)
 	b.processor.setAnswer(always(500, `{}`))
 	b.post("/v1/checkout", checkout(t))
 	stuck := make(chan struct{})

@@ -222,7 +222,7 @@ func TestReplayRace(t *testing.T) {
 // TestReplayTakesOverFromTheDead: a proxy that died between the call and its
 // outcome leaves the sale to another.
 func TestReplayTakesOverFromTheDead(t *testing.T) {
-	b := newBed(t, onRedis(t, redistest.Start(t, redistest.Options{})), replaying, func(b *bed) { b.policy = strings.Replace(b.policy, "timeout: 500ms", "timeout: 10s", 1) })
+	b := newBed(t, onRedis(t, redistest.Start(t, redistest.Options{})), replaying, patient)
 	stuck := make(chan struct{})
 	b.processor.setAnswer(func(n int, _ received) reply {
 		if n == 0 {
