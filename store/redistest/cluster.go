@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -154,6 +155,9 @@ func (c *Cluster) Migrate(t testing.TB, slot int, to *Server) {
 	if from == to {
 		return
 	}
+	// A slot goes to whoever claims it under the higher epoch. While the nodes
+	// do not know each other's yet, an old claim on its way could win.
+	c.agreed(t)
 	fromID, toID := c.must(t, from, "CLUSTER", "MYID"), c.must(t, to, "CLUSTER", "MYID")
 	c.must(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", fromID)
 	c.must(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", toID)
@@ -175,6 +179,38 @@ func (c *Cluster) Migrate(t testing.TB, slot int, to *Server) {
 	for _, s := range c.Masters {
 		c.must(t, s, "CLUSTER", "SETSLOT", slot, "NODE", toID)
 	}
+}
+
+// agreed waits until all nodes see the same epochs and slots.
+func (c *Cluster) agreed(t testing.TB) {
+	t.Helper()
+	until(t, "the nodes to agree", func() bool {
+		first := ""
+		for _, s := range c.Masters {
+			nodes, err := s.Do("CLUSTER", "NODES")
+			if err != nil {
+				return false
+			}
+			if view := viewOf(nodes); first == "" {
+				first = view
+			} else if view != first {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// viewOf gives id, epoch and slots of each master in CLUSTER NODES.
+func viewOf(nodes string) string {
+	var all []string
+	for line := range strings.Lines(nodes) {
+		if f := strings.Fields(line); len(f) >= 8 && strings.Contains(f[2], "master") {
+			all = append(all, f[0]+" "+f[6]+" "+strings.Join(f[8:], " "))
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, "\n")
 }
 
 // until waits for what servers settle among themselves.
