@@ -50,8 +50,8 @@ lint: $(TOOLS)/staticcheck ## Check format, vet and staticcheck
 	$(GO) vet ./...
 	$(TOOLS)/staticcheck ./...
 
-bench: test-tools ## Measure the proxy beside raw forwarding
-	$(GO) run ./bench
+bench: test-tools ## Measure the proxy beside others; writes bench/RESULTS.md
+	$(GO) run ./bench -out bench
 
 chaos: test-tools ## Break everything at random under load, then reconcile the books
 	$(GO) test -count=1 -v -timeout 30m -run '^TestChaos$$' ./cmd/chaperone/e2e/chaos \

@@ -65,7 +65,7 @@ func TestForwarderAndStub(t *testing.T) {
 	if _, _, err := get("http://" + upstream + stubArm); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{stub: upstream}
+	r := &rig{stub: upstream, rendered: map[string][]byte{}}
 	for n, path := range []string{"/one", "/three"} {
 		before, err := r.calls()
 		if err != nil {
@@ -106,11 +106,11 @@ func TestPolicy(t *testing.T) {
 			t.Errorf("%s stands %d times in the basket", once, n)
 		}
 	}
-	dir := t.TempDir()
-	if _, err := writeConfig(dir, "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4", newCaller()); err != nil {
+	i := instance{policy: rulesTemplate, redis: "127.0.0.1:2", body: "16MiB", dir: filepath.Join(t.TempDir(), "d")}
+	if err := i.write("127.0.0.1:1", newCaller()); err != nil {
 		t.Fatal(err)
 	}
-	src, err := os.ReadFile(filepath.Join(dir, "rules.yaml"))
+	src, err := os.ReadFile(filepath.Join(i.dir, "rules.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,10 @@ func TestPolicy(t *testing.T) {
 }
 
 func TestChosen(t *testing.T) {
-	for only, want := range map[string]string{"": "raw-1 identity tokenize raw-3 split", "split": "raw-3 split", "tokenize, raw-1": "raw-1 tokenize", "nothing": ""} {
+	for only, want := range map[string]string{
+		"": strings.Join(subjectNames(), " "), "split": "raw-3 split", "tokenize, raw-1": "raw-1 tokenize",
+		"gjson": "raw-1 tokenize gjson", "split-file,nginx": "raw-1 nginx raw-3 split-file", "nothing": "",
+	} {
 		var names []string
 		for _, s := range chosen(only) {
 			names = append(names, s.name)
@@ -145,30 +148,43 @@ func TestChosen(t *testing.T) {
 			t.Errorf("%q: %s, want %s", only, got, want)
 		}
 	}
+	for _, s := range subjects {
+		if servers[s.server] == nil {
+			t.Errorf("%s: there is no server %s", s.name, s.server)
+		}
+	}
 }
 
 func TestResults(t *testing.T) {
-	r := newResults(settings{rounds: 2, round: time.Second}, chosen("tokenize"))
-	one := func(requests int, cpu time.Duration, latencies ...time.Duration) turn {
-		return turn{sent: sent{requests: requests, took: time.Second, latencies: latencies}, delivered: 2 * time.Second, cpu: cpu}
+	list := chosen("tokenize")
+	r := newResults(settings{rounds: 2, round: time.Second, parts: "proxies"}, append(list, subject{name: "never", baseline: "raw-1"}))
+	one := func(requests int, cpu, half time.Duration, latencies ...time.Duration) turn {
+		return turn{sent: sent{requests: requests, took: time.Second, latencies: latencies}, delivered: 2 * time.Second, cpu: cpu, half99: half}
 	}
-	r.Subjects[0].add(one(100, time.Millisecond, 1*time.Millisecond))
-	r.Subjects[0].add(one(200, 2*time.Millisecond, 2*time.Millisecond))
-	r.Subjects[1].add(one(50, time.Millisecond, 3*time.Millisecond))
-	r.Subjects[1].add(one(50, time.Millisecond, 4*time.Millisecond))
+	r.Subjects[0].add(1, one(100, time.Millisecond, 2*time.Millisecond, 1*time.Millisecond))
+	r.Subjects[0].add(2, one(200, 2*time.Millisecond, 2*time.Millisecond, 3*time.Millisecond))
+	r.Subjects[1].add(1, one(50, time.Millisecond, 4*time.Millisecond, 3*time.Millisecond))
+	r.Subjects[1].add(2, one(50, time.Millisecond, 5*time.Millisecond, 4*time.Millisecond))
+	r.LeftOut = []leftOut{{"nginx", missing{"nginx"}.Error()}}
 	r.finish()
-	base, got := r.Subjects[0], r.Subjects[1]
-	if base.Requests != 300 || base.Throughput != 75 || base.Answered != 150 || base.CPU != 10 || base.P99 != 2 {
+	if len(r.Subjects) != 2 {
+		t.Fatalf("%d subjects", len(r.Subjects))
+	}
+	base, got := r.of("raw-1"), r.of("tokenize")
+	if base.Requests != 300 || base.Throughput != (stat{75, 50, 100}) || base.CPU.Median != 10 || base.Full99.Median != 2 {
 		t.Errorf("%+v", base)
 	}
-	if got.ThroughputRatio != 0.375 || got.CPURatio != 2 || got.P50 != 4 {
+	if got.ThroughputRatio != (stat{0.375, 0.25, 0.5}) || got.CPURatio.Median != 2 || got.Added99 != (stat{2.5, 2, 3}) {
 		t.Errorf("%+v", got)
 	}
-	var table, document strings.Builder
-	if err := r.print(&table); err != nil || !strings.Contains(table.String(), "0.38 ×") || !strings.Contains(table.String(), "0.50") {
-		t.Errorf("%v\n%s", err, &table)
+	text := r.markdown()
+	for _, want := range []string{"0.38 (0.25–0.50) × raw-1", "| **not met** |", "- `nginx`: not on this machine (Debian: apt-get install nginx)"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
 	}
-	if err := json.NewEncoder(&document).Encode(r); err != nil || !strings.Contains(document.String(), `"throughput_ratio":0.375`) {
+	var document strings.Builder
+	if err := r.give(settings{asJSON: true}, &document); err != nil || !json.Valid([]byte(document.String())) || !strings.Contains(document.String(), `"median": 0.375`) {
 		t.Errorf("%v\n%s", err, &document)
 	}
 }
@@ -185,6 +201,9 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"-only", "nothing"}, 1, "no such subject"},
 		{[]string{"serve-stub"}, 1, "ADDRESS"},
 		{[]string{"serve-forward"}, 1, "UPSTREAM"},
+		{[]string{"serve-httputil"}, 1, "UPSTREAM"},
+		{[]string{"-parts", "engine,nonsense"}, 2, `no part "nonsense"`},
+		{[]string{"count", "nothing", "1"}, 1, "no route nothing"},
 	} {
 		var out, errs strings.Builder
 		if code := run(c.args, &out, &errs); code != c.code || !strings.Contains(errs.String(), c.says) {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +21,8 @@ type load struct {
 	key         string // of the caller; empty for none
 	connections int
 	duration    time.Duration
-	turn        int // distinguishes the ids of this turn from those of all others
+	rate        float64 // requests a second over all connections; 0: as many as are answered
+	turn        int     // distinguishes the ids of this turn from those of all others
 }
 
 // sent is what came of a load.
@@ -28,7 +31,7 @@ type sent struct {
 	failed    int
 	failure   string // the first one's status, for the report
 	took      time.Duration
-	latencies []time.Duration // of the requests that did not fail
+	latencies []time.Duration // of the requests that did not fail, sorted
 }
 
 // drive sends requests on every connection, one after the other, until the
@@ -36,6 +39,10 @@ type sent struct {
 func drive(ctx context.Context, l load) (sent, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.duration)
 	defer cancel()
+	var tickets chan time.Time
+	if l.rate > 0 {
+		tickets = make(chan time.Time, int(l.rate*l.duration.Seconds())+1)
+	}
 	workers := make([]*worker, l.connections)
 	for i := range workers {
 		c, err := net.DialTimeout("tcp", l.address, 5*time.Second)
@@ -44,9 +51,13 @@ func drive(ctx context.Context, l load) (sent, error) {
 		}
 		defer c.Close()
 		workers[i] = newWorker(c, l, i)
+		workers[i].tickets = tickets
 	}
 	start := time.Now()
 	var wg sync.WaitGroup
+	if tickets != nil {
+		wg.Go(func() { pace(ctx, l.rate, tickets) })
+	}
 	for _, w := range workers {
 		wg.Go(func() { w.run(ctx) })
 	}
@@ -63,15 +74,46 @@ func drive(ctx context.Context, l load) (sent, error) {
 		}
 		all.latencies = append(all.latencies, w.latencies...)
 	}
+	slices.Sort(all.latencies)
 	return all, nil
+}
+
+// quantile returns the latency below which percent of the requests are.
+func (s *sent) quantile(percent int) time.Duration {
+	if len(s.latencies) == 0 {
+		return 0
+	}
+	return s.latencies[min(len(s.latencies)-1, len(s.latencies)*percent/100)]
+}
+
+// pace issues tickets at a steady rate, whether or not anybody is free to take
+// them: a server that stalls makes requests wait, and their latency says so.
+// Each ticket bears the time at which it was issued, so that the driver's own
+// oversleeping is not counted.
+func pace(ctx context.Context, rate float64, tickets chan<- time.Time) {
+	defer close(tickets)
+	// The runtime's timers are as coarse as a millisecond; a thread's are not.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	interval := time.Duration(float64(time.Second) / rate)
+	for next := time.Now(); ctx.Err() == nil; next = next.Add(interval) {
+		if d := time.Until(next); d > 0 {
+			pause(d)
+		}
+		select {
+		case tickets <- time.Now():
+		case <-ctx.Done():
+		}
+	}
 }
 
 // worker is one connection.
 type worker struct {
 	conn      net.Conn
 	reader    *bufio.Reader
-	request   []byte // head and body; the id in it is overwritten each time
-	id        []byte // the place of the id in request
+	request   []byte           // head and body; the id in it is overwritten each time
+	id        []byte           // the place of the id in request
+	tickets   <-chan time.Time // nil: send as soon as the last answer is there
 	latencies []time.Duration
 	failed    int
 	failure   string
@@ -104,23 +146,23 @@ func letters(b []byte, n int) {
 	}
 }
 
-// run sends until the context ends, but at least once. An answer that is late
-// by far ends it with an error.
+// run sends until the context ends, but at least once, or until there are no
+// more tickets. An answer that is late by far ends it with an error.
 func (w *worker) run(ctx context.Context) {
 	response := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(response)
-	for n := 0; n == 0 || ctx.Err() == nil; n++ {
-		letters(w.id[6:], n)
+	for n := 0; ; n++ {
 		start := time.Now()
-		if w.err = w.conn.SetDeadline(start.Add(30 * time.Second)); w.err != nil {
+		if w.tickets != nil {
+			var more bool
+			if start, more = <-w.tickets; !more {
+				return
+			}
+		} else if n > 0 && ctx.Err() != nil {
 			return
 		}
-		if _, err := w.conn.Write(w.request); err != nil {
-			w.err = fmt.Errorf("sending: %w", err)
-			return
-		}
-		if err := response.Read(w.reader); err != nil {
-			w.err = fmt.Errorf("reading an answer: %w", err)
+		letters(w.id[6:], n)
+		if w.err = w.exchange(response); w.err != nil {
 			return
 		}
 		if status := response.StatusCode(); status != fasthttp.StatusOK {
@@ -132,4 +174,18 @@ func (w *worker) run(ctx context.Context) {
 		}
 		w.latencies = append(w.latencies, time.Since(start))
 	}
+}
+
+// exchange sends the request and reads its answer.
+func (w *worker) exchange(response *fasthttp.Response) error {
+	if err := w.conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		return err
+	}
+	if _, err := w.conn.Write(w.request); err != nil {
+		return fmt.Errorf("sending: %w", err)
+	}
+	if err := response.Read(w.reader); err != nil {
+		return fmt.Errorf("reading an answer: %w", err)
+	}
+	return nil
 }

@@ -1,12 +1,13 @@
-// Command bench measures Chaperone beside raw forwarding, on one machine in
-// one run: go run ./bench (or make bench).
+// Command bench measures Chaperone beside others, on one machine in one run:
+// go run ./bench (or make bench, which writes RESULTS.md).
 //
-// It starts an upstream stub, a proxy of a few lines of fasthttp that only
-// forwards, a private Redis with AOF, and Chaperone, built from this tree, on
-// that Redis. It drives them in turn over 64 connections with a mixed basket
-// of 1.6 kB, in interleaved rounds, so that what the machine does besides
-// falls on all of them alike. It prints throughput, latency and the CPU time
-// of the proxy's process per request, and the ratios of DESIGN section 7.
+// It starts an upstream stub, the peers (a proxy of a few lines of fasthttp
+// that only forwards, nginx, HAProxy and others, those that the machine has),
+// a private Redis with AOF, and Chaperone, built from this tree, on that Redis
+// and on its embedded store. It drives them in turn over 64 connections with a
+// mixed basket of 1.6 kB, in interleaved rounds, so that what the machine does
+// besides falls on all of them alike. Then it measures the engine by itself,
+// how cost grows, and what memory and a start take.
 package main
 
 import (
@@ -18,6 +19,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,12 +32,58 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 type settings struct {
 	connections int
 	rounds      int
-	round       time.Duration // load on one subject in one round
+	round       time.Duration // load to saturation on one subject in one round
+	half        time.Duration // and at half of it
 	drain       time.Duration // how long queued legs may take after a round
 	deadline    time.Duration // of everything
 	only        string        // subjects to run, comma-separated; empty for all
+	parts       string        // of the bench, comma-separated
 	binary      string        // a built Chaperone; empty: build it
+	out         string        // folder of RESULTS.md and what belongs to it
 	asJSON      bool
+	short       bool
+}
+
+// parts are what a run is made of.
+var parts = []string{"proxies", "engine", "growth", "footprint"}
+
+func (s *settings) has(part string) bool {
+	return slices.Contains(strings.Split(strings.ReplaceAll(s.parts, " ", ""), ","), part)
+}
+
+func parse(args []string, errs io.Writer) (s settings, err error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(errs)
+	flags.IntVar(&s.connections, "connections", 64, "connections that send requests, one after the other on each")
+	flags.IntVar(&s.rounds, "rounds", 5, "interleaved rounds, after one to warm up")
+	flags.DurationVar(&s.round, "round", 2*time.Second, "load to saturation on one subject in one round")
+	flags.DurationVar(&s.half, "half", 1500*time.Millisecond, "load at half of saturation, for latency, after each")
+	flags.DurationVar(&s.drain, "drain", 20*time.Second, "how long queued legs may take to be delivered after a round")
+	flags.DurationVar(&s.deadline, "deadline", 12*time.Minute, "end everything after this")
+	flags.StringVar(&s.only, "only", "", "subjects to run, comma-separated: "+strings.Join(subjectNames(), ", "))
+	flags.StringVar(&s.parts, "parts", strings.Join(parts, ","), "what to measure, comma-separated")
+	flags.StringVar(&s.binary, "chaperone", "", "a built chaperone; default: go build ./cmd/chaperone")
+	flags.StringVar(&s.out, "out", "", "write RESULTS.md, results.json and growth.svg into this folder; default: print the report")
+	flags.BoolVar(&s.asJSON, "json", false, "print one JSON document")
+	flags.BoolVar(&s.short, "short", false, "a quick look: one round of 300 ms, small sizes; no figures to keep")
+	if err := flags.Parse(args); err != nil {
+		return s, err
+	}
+	if s.short {
+		s.rounds, s.round, s.half = 1, 300*time.Millisecond, 300*time.Millisecond
+	}
+	if s.connections < 1 || s.rounds < 1 || s.round <= 0 || s.half <= 0 || flags.NArg() > 0 {
+		err = errors.New("connections, rounds, round and half must be positive, and there are no arguments")
+	}
+	for part := range strings.SplitSeq(s.parts, ",") {
+		if part = strings.TrimSpace(part); !slices.Contains(parts, part) {
+			err = fmt.Errorf("there is no part %q; parts are %s", part, strings.Join(parts, ", "))
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(errs, "error: %v\n", err)
+	}
+	return s, err
 }
 
 func run(args []string, out, errs io.Writer) int {
@@ -43,25 +92,10 @@ func run(args []string, out, errs io.Writer) int {
 			return report(errs, role(args[1:]))
 		}
 	}
-	var s settings
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(errs)
-	flags.IntVar(&s.connections, "connections", 64, "connections that send requests, one after the other on each")
-	flags.IntVar(&s.rounds, "rounds", 5, "interleaved rounds")
-	flags.DurationVar(&s.round, "round", 2*time.Second, "load on one subject in one round")
-	flags.DurationVar(&s.drain, "drain", 20*time.Second, "how long queued legs may take to be delivered after a round")
-	flags.DurationVar(&s.deadline, "deadline", 5*time.Minute, "end everything after this")
-	flags.StringVar(&s.only, "only", "", "subjects to run, comma-separated: "+strings.Join(subjectNames(), ", "))
-	flags.StringVar(&s.binary, "chaperone", "", "a built chaperone; default: go build ./cmd/chaperone")
-	flags.BoolVar(&s.asJSON, "json", false, "print one JSON document")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return 0
-		}
-		return 2
-	}
-	if s.connections < 1 || s.rounds < 1 || s.round <= 0 || flags.NArg() > 0 {
-		fmt.Fprintln(errs, "error: connections, rounds and round must be positive, and there are no arguments")
+	s, err := parse(args, errs)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -72,12 +106,78 @@ func run(args []string, out, errs io.Writer) int {
 	if err != nil {
 		return report(errs, err)
 	}
-	if s.asJSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		return report(errs, e.Encode(results))
+	return report(errs, results.give(s, out))
+}
+
+// measure runs the parts, one after the other.
+func measure(ctx context.Context, s settings, progress io.Writer) (*results, error) {
+	list := chosen(s.only)
+	if len(list) == 0 {
+		return nil, fmt.Errorf("there is no such subject: %s", s.only)
 	}
-	return report(errs, results.print(out))
+	r, err := newRig(ctx, s, progress)
+	if err != nil {
+		return nil, err
+	}
+	defer r.stop()
+	res := newResults(s, list)
+	if s.has("engine") {
+		fmt.Fprintln(progress, "the engine")
+		if res.Engine, err = measureEngine(ctx, s); err != nil {
+			return nil, fmt.Errorf("the engine: %w", err)
+		}
+	}
+	if s.has("proxies") {
+		if err := r.serve(ctx, list); err != nil {
+			return nil, err
+		}
+		if err := r.rounds(ctx, list, res); err != nil {
+			return nil, err
+		}
+	}
+	if s.has("growth") {
+		fmt.Fprintln(progress, "growth")
+		if res.Growth, err = r.growth(ctx); err != nil {
+			return nil, fmt.Errorf("growth: %w", err)
+		}
+	}
+	if s.has("footprint") {
+		fmt.Fprintln(progress, "memory and start")
+		if res.Footprint, err = r.footprint(ctx); err != nil {
+			return nil, fmt.Errorf("footprint: %w", err)
+		}
+	}
+	res.LeftOut = r.left
+	res.finish()
+	return res, nil
+}
+
+// give prints the results, or writes them into the folder of -out.
+func (r *results) give(s settings, out io.Writer) error {
+	document, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	document = append(document, '\n')
+	switch {
+	case s.asJSON:
+		_, err = out.Write(document)
+		return err
+	case s.out == "":
+		_, err = io.WriteString(out, r.markdown())
+		return err
+	}
+	files := map[string][]byte{"RESULTS.md": []byte(r.markdown()), "results.json": document}
+	if len(r.Growth) > 0 {
+		files["growth.svg"] = plot(r.Growth)
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(s.out, name), content, 0o644); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(out, "%s\nwritten to %s\n", r.budgets().text(), s.out)
+	return err
 }
 
 func report(errs io.Writer, err error) int {
@@ -89,8 +189,12 @@ func report(errs io.Writer, err error) int {
 }
 
 // roles are the servers that this program runs as its own children, so that
-// their CPU time can be told from the driver's.
+// their CPU time can be told from the driver's, and the engine at work on a
+// fixed number of bodies, so that its instructions can be counted.
 var roles = map[string]func(args []string) error{
-	"serve-stub":    serveStub,
-	"serve-forward": serveForward,
+	"serve-stub":     serveStub,
+	"serve-forward":  serveForward,
+	"serve-gjson":    serveGJSON,
+	"serve-httputil": serveHTTPUtil,
+	"count":          count,
 }

@@ -7,8 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,117 +17,152 @@ import (
 // rig is everything that runs.
 type rig struct {
 	settings
-	dir    string
-	stub   string // addresses
-	server map[bool]string
-	proc   map[bool]*process // by subject.proxy
-	redis  *process
-	caller caller
-	turn   int
+	dir       string
+	stub      string // address
+	servers   map[string]*server
+	redis     *process
+	redisPort string
+	built     string // Chaperone's binary
+	caller    caller
+	turn      int
+	children  processes
+	rendered  map[string][]byte // by subject: what the processor got
+	left      []leftOut
+	progress  io.Writer
 }
 
-// measure starts everything, drives it and ends it.
-func measure(ctx context.Context, s settings, progress io.Writer) (*results, error) {
-	list := chosen(s.only)
-	if len(list) == 0 {
-		return nil, fmt.Errorf("there is no such subject: %s", s.only)
-	}
+// leftOut is a subject that was not measured, or not to the end.
+type leftOut struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
+}
+
+// newRig starts the stub. The caller stops the rig.
+func newRig(ctx context.Context, s settings, progress io.Writer) (*rig, error) {
 	dir, err := os.MkdirTemp("", "chaperone-bench")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	var children processes
-	defer children.stop()
-	r := &rig{settings: s, dir: dir, server: map[bool]string{}, proc: map[bool]*process{}, caller: newCaller()}
-	if err := r.start(ctx, &children, list); err != nil {
+	r := &rig{settings: s, dir: dir, servers: map[string]*server{}, caller: newCaller(), rendered: map[string][]byte{}, progress: progress}
+	self, err := os.Executable()
+	if err == nil {
+		r.stub, err = freeAddress()
+	}
+	if err == nil {
+		_, err = r.launch(ctx, "stub", self, dials(r.stub), "serve-stub", r.stub)
+	}
+	if err != nil {
+		r.stop()
 		return nil, err
 	}
-	res := newResults(s, list)
-	for round := range s.rounds + 1 {
-		for i, sub := range list {
-			duration := s.round
-			if round == 0 {
-				fmt.Fprintf(progress, "warming up: %s\n", sub.name)
-				duration = min(s.round, time.Second)
-				if _, _, err := get("http://" + r.stub + stubArm); err != nil {
-					return nil, err
-				}
-			}
-			t, err := r.turnOf(ctx, sub, duration)
-			if err == nil && round == 0 {
-				err = r.verify(sub)
-			}
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", sub.name, errors.Join(err, ctx.Err()))
-			}
-			if round > 0 {
-				res.Subjects[i].add(t)
-			}
-		}
-		if round > 0 {
-			fmt.Fprintf(progress, "round %d of %d\n", round, s.rounds)
-		}
-	}
-	res.finish()
-	return res, nil
+	return r, nil
 }
 
-// start starts the servers in the order of their dependence.
-func (r *rig) start(ctx context.Context, children *processes, list []subject) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
+// stop ends all servers and removes what they wrote.
+func (r *rig) stop() {
+	r.children.stop()
+	// A folder in /tmp that stays does no harm.
+	_ = os.RemoveAll(r.dir)
+}
+
+// leave notes that a subject is not measured, once.
+func (r *rig) leave(name string, why error) {
+	if !r.isLeft(name) {
+		r.left = append(r.left, leftOut{name, strings.TrimSpace(why.Error())})
+		fmt.Fprintf(r.progress, "left out: %s: %v\n", name, why)
 	}
-	launch := func(name, program string, check func() error, args ...string) (*process, error) {
-		p, err := start(r.dir, name, program, args...)
-		if err != nil {
-			return nil, err
-		}
-		children.add(p)
-		return p, p.ready(ctx, check)
-	}
-	address := make([]string, 5)
-	for i := range address {
-		if address[i], err = freeAddress(); err != nil {
-			return err
-		}
-	}
-	r.stub, r.server[false], r.server[true] = address[0], address[1], address[2]
-	if _, err = launch("stub", self, dials(r.stub), "serve-stub", r.stub); err != nil {
-		return err
-	}
-	if r.proc[false], err = launch("forward", self, dials(r.server[false]), "serve-forward", r.server[false], r.stub); err != nil {
-		return err
-	}
-	needed := false
+}
+
+func (r *rig) isLeft(name string) bool {
+	return slices.ContainsFunc(r.left, func(l leftOut) bool { return l.Name == name })
+}
+
+// serve starts the servers of the subjects. A peer that does not start is left
+// out, with the reason; Chaperone and the baseline must.
+func (r *rig) serve(ctx context.Context, list []subject) error {
 	for _, s := range list {
-		needed = needed || s.proxy
-	}
-	if !needed {
-		return nil
-	}
-	redis, admin := address[3], address[4]
-	_, port, _ := strings.Cut(redis, ":")
-	if r.redis, err = launch("redis", "redis-server", dials(redis), "--bind", "127.0.0.1", "--port", port, "--save", "",
-		"--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"); err != nil {
-		return fmt.Errorf("%w (Debian: apt-get install redis-server)", err)
-	}
-	if r.binary == "" {
-		r.binary = filepath.Join(r.dir, "chaperone")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", r.binary, "./cmd/chaperone")
-		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("go build ./cmd/chaperone: %w: %s", err, out)
+		if r.isLeft(s.name) || r.servers[s.server] != nil {
+			continue
 		}
-	} else if r.binary, err = filepath.Abs(r.binary); err != nil {
-		return err
+		up, err := servers[s.server](r, ctx)
+		switch {
+		case err == nil:
+			r.servers[s.server] = up
+		case needed(s.server) || ctx.Err() != nil:
+			return fmt.Errorf("%s: %w", s.server, err)
+		default:
+			for _, other := range list {
+				if other.server == s.server {
+					r.leave(other.name, err)
+				}
+			}
+		}
 	}
-	config, err := writeConfig(r.dir, r.stub, redis, r.server[true], admin, r.caller)
+	return nil
+}
+
+// needed says that nothing can be compared without a server.
+func needed(server string) bool {
+	return server == "forward" || server == "chaperone" || server == "embedded"
+}
+
+// rounds drives the subjects in turns: to saturation, then at half of what
+// they did. The first round warms up, and looks at what arrives.
+func (r *rig) rounds(ctx context.Context, list []subject, res *results) error {
+	for round := range r.settings.rounds + 1 {
+		order := slices.Clone(list)
+		if round%2 == 0 {
+			slices.Reverse(order)
+		}
+		if round == 0 {
+			order = list // what is compared with comes first
+		}
+		for _, s := range order {
+			if r.isLeft(s.name) {
+				continue
+			}
+			t, err := r.both(ctx, s, round == 0)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", s.name, errors.Join(err, ctx.Err()))
+				if needed(s.server) || ctx.Err() != nil {
+					return err
+				}
+				r.leave(s.name, err)
+				continue
+			}
+			if round > 0 {
+				res.of(s.name).add(round, t)
+			}
+		}
+		if round == 0 {
+			fmt.Fprintln(r.progress, "warmed up; bodies agree")
+		} else {
+			fmt.Fprintf(r.progress, "round %d of %d\n", round, r.settings.rounds)
+		}
+	}
+	return nil
+}
+
+// both is a turn to saturation and one at half of it; when warming up, a turn
+// after which the bodies are looked at.
+func (r *rig) both(ctx context.Context, s subject, warm bool) (turn, error) {
+	if warm {
+		if _, _, err := get("http://" + r.stub + stubArm); err != nil {
+			return turn{}, err
+		}
+		t, err := r.turnOf(ctx, s, load{duration: min(r.round, time.Second), connections: r.connections})
+		if err == nil {
+			err = r.verify(s)
+		}
+		return t, err
+	}
+	t, err := r.turnOf(ctx, s, load{duration: r.round, connections: r.connections})
 	if err != nil {
-		return err
+		return t, err
 	}
-	r.proc[true], err = launch("chaperone", r.binary, isReady(admin), "run", "--config", config)
-	return err
+	half, err := r.turnOf(ctx, s, load{duration: r.half, connections: r.connections, rate: t.rate() / 2})
+	t.half50, t.half99 = half.quantile(50), half.quantile(99)
+	return t, err
 }
 
 // isReady returns a check that Chaperone's admin listener says so.
@@ -150,51 +184,57 @@ func get(url string) (status int, body []byte, err error) {
 // turn is what one subject did in one round.
 type turn struct {
 	sent
-	delivered time.Duration // from the first request to the last delivery
-	cpu       time.Duration // of the proxy's process
-	redis     time.Duration
+	delivered      time.Duration // from the first request to the last delivery
+	cpu            time.Duration // of the proxy's processes
+	redis          time.Duration
+	p99            time.Duration // latency, of the turn
+	half50, half99 time.Duration // and at half of its rate
 }
 
+// rate is requests per second, deliveries included.
+func (t turn) rate() float64 { return float64(t.requests) / t.delivered.Seconds() }
+
 // turnOf drives one subject, and waits until what it has queued is delivered.
-func (r *rig) turnOf(ctx context.Context, s subject, duration time.Duration) (t turn, err error) {
+func (r *rig) turnOf(ctx context.Context, s subject, l load) (t turn, err error) {
 	r.turn++
+	up := r.servers[s.server]
 	before, err := r.calls()
 	if err != nil {
 		return t, err
 	}
-	cpu, redis, err := r.cpu(s)
+	cpu, redis, err := r.cpu(up)
 	if err != nil {
 		return t, err
 	}
-	l := load{address: r.server[s.proxy], path: s.path, connections: r.connections, duration: duration, turn: r.turn}
-	if s.proxy {
+	l.address, l.path, l.turn = up.address, s.path, r.turn
+	if up.ours {
 		l.key = r.caller.key
 	}
 	began := time.Now()
 	if t.sent, err = drive(ctx, l); err != nil {
-		return t, fmt.Errorf("%w: %s", err, r.proc[s.proxy].tail())
+		return t, fmt.Errorf("%w: %s", err, up.proc.tail())
 	}
 	if t.failed > 0 || t.requests == 0 {
-		return t, fmt.Errorf("%d of %d requests failed, the first with %s: %s", t.failed, t.failed+t.requests, t.failure, r.proc[s.proxy].tail())
+		return t, fmt.Errorf("%d of %d requests failed, the first with %s: %s", t.failed, t.failed+t.requests, t.failure, up.proc.tail())
 	}
 	t.delivered = t.took
 	if s.queued > 0 {
-		if err := r.drained(ctx, before+int64(t.requests*(1+s.queued))); err != nil {
+		if err := r.drained(ctx, up, before+int64(t.requests*(1+s.queued))); err != nil {
 			return t, err
 		}
 		t.delivered = time.Since(began)
 	}
-	cpuAfter, redisAfter, err := r.cpu(s)
+	cpuAfter, redisAfter, err := r.cpu(up)
 	t.cpu, t.redis = cpuAfter-cpu, redisAfter-redis
 	return t, err
 }
 
-// cpu returns the CPU time of a subject's process, and of Redis.
-func (r *rig) cpu(s subject) (own, redis time.Duration, err error) {
-	if own, err = cpuTime(r.proc[s.proxy].cmd.Process.Pid); err != nil || !s.proxy {
+// cpu returns the CPU time of a server's processes, and of Redis.
+func (r *rig) cpu(s *server) (own, redis time.Duration, err error) {
+	if own, err = s.proc.cpu(); err != nil || !s.redis {
 		return own, 0, err
 	}
-	redis, err = cpuTime(r.redis.cmd.Process.Pid)
+	redis, err = r.redis.cpu()
 	return own, redis, err
 }
 
@@ -216,7 +256,7 @@ func (r *rig) calls() (int64, error) {
 }
 
 // drained waits until the stub has answered that many calls.
-func (r *rig) drained(ctx context.Context, want int64) error {
+func (r *rig) drained(ctx context.Context, up *server, want int64) error {
 	ctx, cancel := context.WithTimeout(ctx, r.drain)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -228,25 +268,8 @@ func (r *rig) drained(ctx context.Context, want int64) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%d queued legs were not delivered within %v: %s", want-n, r.drain, r.proc[true].tail())
+			return fmt.Errorf("%d queued legs were not delivered within %v: %s", want-n, r.drain, up.proc.tail())
 		case <-tick.C:
 		}
 	}
-}
-
-// verify holds what the stub got to the subject's checks.
-func (r *rig) verify(s subject) error {
-	for _, c := range s.checks {
-		_, body, err := get("http://" + r.stub + stubLast + "?of=" + c.of)
-		if err != nil {
-			return err
-		}
-		if c.holds != "" && !strings.Contains(string(body), c.holds) {
-			return fmt.Errorf("%s did not get %s", c.of, c.holds)
-		}
-		if c.lacks != "" && strings.Contains(string(body), c.lacks) {
-			return fmt.Errorf("%s got %s", c.of, c.lacks)
-		}
-	}
-	return nil
 }

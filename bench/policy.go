@@ -41,24 +41,47 @@ func newCaller() caller {
 	return caller{key: key, hash: hex.EncodeToString(hash[:])}
 }
 
-// writeConfig writes policy and configuration into dir and returns the name of
-// the latter.
-func writeConfig(dir, stub, redis, listen, admin string, c caller) (string, error) {
-	policy := bytes.ReplaceAll(rulesTemplate, []byte("STUB"), []byte(stub))
-	policy = bytes.ReplaceAll(policy, []byte("HASH"), []byte(c.hash))
-	if err := os.WriteFile(filepath.Join(dir, "rules.yaml"), policy, 0o600); err != nil {
-		return "", err
+// instance is how one Chaperone is set up.
+type instance struct {
+	policy        []byte // a template, as rulesTemplate is
+	redis         string // address; empty: the embedded store
+	body          string // the limit of a body; empty: the default
+	dir           string
+	listen, admin string // set by write
+}
+
+func (i *instance) file() string { return filepath.Join(i.dir, "chaperone.yaml") }
+
+// write makes the folder and writes policy and configuration into it.
+func (i *instance) write(stub string, c caller) (err error) {
+	if i.listen, err = freeAddress(); err != nil {
+		return err
 	}
-	file := filepath.Join(dir, "chaperone.yaml")
+	if i.admin, err = freeAddress(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(i.dir, 0o700); err != nil {
+		return err
+	}
+	policy := bytes.ReplaceAll(i.policy, []byte("STUB"), []byte(stub))
+	policy = bytes.ReplaceAll(policy, []byte("HASH"), []byte(c.hash))
+	if err := os.WriteFile(filepath.Join(i.dir, "rules.yaml"), policy, 0o600); err != nil {
+		return err
+	}
+	state, body := "", ""
+	if i.redis != "" {
+		state = fmt.Sprintf("state:\n  redis: {addresses: [%q]}\n", i.redis)
+	}
+	if i.body != "" {
+		body = "body: " + i.body + ", "
+	}
 	config := strings.TrimLeft(fmt.Sprintf(`
 rules: rules.yaml
 listen: {address: %q}
 admin: {address: %q}
 data: data
-state:
-  redis: {addresses: [%q]}
-limits: {upstream_timeout: 10s, drain_timeout: 5s}
+%slimits: {%supstream_timeout: 10s, drain_timeout: 5s}
 log: {level: warn}
-`, listen, admin, redis), "\n")
-	return file, os.WriteFile(file, []byte(config), 0o600)
+`, i.listen, i.admin, state, body), "\n")
+	return os.WriteFile(i.file(), []byte(config), 0o600)
 }

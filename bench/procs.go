@@ -20,6 +20,7 @@ type process struct {
 	name   string
 	cmd    *exec.Cmd
 	log    string
+	pids   []int // its own and its workers', from when it was ready
 	exited chan struct{}
 }
 
@@ -47,9 +48,14 @@ func start(dir, name, program string, args ...string) (*process, error) {
 
 // ready waits until check succeeds.
 func (p *process) ready(ctx context.Context, check func() error) error {
+	return p.readyWithin(ctx, 20*time.Millisecond, check)
+}
+
+// readyWithin is ready that checks as often as it is told to.
+func (p *process) readyWithin(ctx context.Context, every time.Duration, check func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		err := check()
@@ -73,6 +79,18 @@ func (p *process) tail() string {
 		return err.Error()
 	}
 	return string(bytes.TrimSpace(b[max(0, len(b)-2000):]))
+}
+
+// cpu returns the CPU time of the process and its workers.
+func (p *process) cpu() (sum time.Duration, err error) {
+	for _, pid := range p.pids {
+		d, err := cpuTime(pid)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", p.name, err)
+		}
+		sum += d
+	}
+	return sum, nil
 }
 
 // stop asks the process to end, and makes it after a while.

@@ -92,12 +92,12 @@ func serve(address string, handler fasthttp.RequestHandler) error {
 		return err
 	}
 	s := &fasthttp.Server{
-		Handler:          handler,
-		Logger:           silent{},
-		NoDefaultDate:    true,
-		DisableKeepalive: false,
-		ReadTimeout:      time.Minute,
-		IdleTimeout:      time.Minute,
+		Handler:            handler,
+		Logger:             silent{},
+		NoDefaultDate:      true,
+		MaxRequestBodySize: 64 << 20,
+		ReadTimeout:        time.Minute,
+		IdleTimeout:        time.Minute,
 	}
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGTERM, os.Interrupt)

@@ -6,12 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/tidwall/gjson"
-	"github.com/tidwall/sjson"
+	"chaperone/bench/peers"
 )
 
 // The measurement's policy and its mixed basket of 1.6 kB, which the proxy's
@@ -57,106 +55,8 @@ func bodies(t testing.TB) map[string][]byte {
 	return map[string][]byte{"small": small, "typical": typical, "large": append(large, typical[to:]...)}
 }
 
-// peer does the edits of routeTokenize as a competent engineer would with what
-// it is named after. Neither judges duplicates, looks for card numbers
-// elsewhere, nor keeps a record of what it did.
-type peer func(body []byte) ([]byte, error)
-
-var errMalformed = &json.SyntaxError{}
-
-var unseen = []string{"patient", "consent", "appointment", "note", "payment.card.cvv"}
-
-// withGJSON validates once, reads the classes, and edits path by path; items
-// are removed from the last one on, so that indexes hold.
-func withGJSON(body []byte) ([]byte, error) {
-	if !gjson.ValidBytes(body) {
-		return nil, errMalformed
-	}
-	var clinical []int
-	items := gjson.GetBytes(body, "items")
-	at := 0
-	items.ForEach(func(_, item gjson.Result) bool {
-		if isClinical(item.Get("category").Str, item.Get("sku").Str) {
-			clinical = append(clinical, at)
-		}
-		at++
-		return true
-	})
-	var err error
-	for i := len(clinical) - 1; i >= 0; i-- {
-		if body, err = sjson.DeleteBytes(body, "items."+strconv.Itoa(clinical[i])); err != nil {
-			return nil, err
-		}
-	}
-	if len(clinical) == at && at > 0 {
-		if body, err = sjson.DeleteBytes(body, "items"); err != nil {
-			return nil, err
-		}
-	}
-	for _, path := range unseen {
-		if body, err = sjson.DeleteBytes(body, path); err != nil {
-			return nil, err
-		}
-	}
-	if gjson.GetBytes(body, "payment.card.number").Exists() {
-		return sjson.SetBytes(body, "payment.card.number", string(staticToken))
-	}
-	return body, nil
-}
-
-// withStandard decodes the body, numbers as they are written, edits the tree
-// and encodes it.
-func withStandard(body []byte) ([]byte, error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	var root map[string]any
-	if err := d.Decode(&root); err != nil {
-		return nil, err
-	}
-	for _, name := range []string{"patient", "consent", "appointment", "note"} {
-		delete(root, name)
-	}
-	if payment, ok := root["payment"].(map[string]any); ok {
-		if card, ok := payment["card"].(map[string]any); ok {
-			delete(card, "cvv")
-			if _, ok := card["number"]; ok {
-				card["number"] = string(staticToken)
-			}
-		}
-	}
-	if items, ok := root["items"].([]any); ok {
-		kept := items[:0]
-		for _, item := range items {
-			if member, ok := item.(map[string]any); ok {
-				category, _ := member["category"].(string)
-				sku, _ := member["sku"].(string)
-				if isClinical(category, sku) {
-					continue
-				}
-			}
-			kept = append(kept, item)
-		}
-		if root["items"] = kept; len(kept) == 0 && len(items) > 0 {
-			delete(root, "items")
-		}
-	}
-	return json.Marshal(root)
-}
-
-// isClinical is the basket's classification without its folding of case.
-func isClinical(category, sku string) bool {
-	switch category {
-	case "injectable", "treatment", "laser":
-		return true
-	}
-	if strings.HasPrefix(sku, "TX-") {
-		return true
-	}
-	return category != "skincare" && category != "giftcard"
-}
-
 // withEngine is the engine's way, with everything used again.
-func withEngine(t testing.TB, e *Engine, route int) peer {
+func withEngine(t testing.TB, e *Engine, route int) peers.Edit {
 	m, v := e.NewMessage(), e.NewView()
 	var out []byte
 	return func(body []byte) ([]byte, error) {
@@ -181,13 +81,16 @@ func withEngine(t testing.TB, e *Engine, route int) peer {
 
 // TestPeersAgree: the comparison is of programs that do the same.
 func TestPeersAgree(t *testing.T) {
+	if string(staticToken) != peers.Token {
+		t.Fatal("the peers' token is not the engine's")
+	}
 	engine := withEngine(t, benchEngine(t), routeTokenize)
 	for size, body := range bodies(t) {
 		var want any
 		for _, p := range []struct {
 			name string
-			edit peer
-		}{{"engine", engine}, {"gjson and sjson", withGJSON}, {"encoding/json", withStandard}} {
+			edit peers.Edit
+		}{{"engine", engine}, {"gjson and sjson", peers.GJSON}, {"encoding/json", peers.Standard}} {
 			out, err := p.edit(bytes.Clone(body))
 			if err != nil {
 				t.Fatalf("%s, %s: %v", size, p.name, err)
@@ -214,8 +117,8 @@ func BenchmarkPeers(b *testing.B) {
 	for _, size := range []string{"small", "typical", "large"} {
 		for _, p := range []struct {
 			name string
-			edit peer
-		}{{"engine", engine}, {"gjson+sjson", withGJSON}, {"encoding/json", withStandard}} {
+			edit peers.Edit
+		}{{"engine", engine}, {"gjson+sjson", peers.GJSON}, {"encoding/json", peers.Standard}} {
 			b.Run(size+"/"+p.name, func(b *testing.B) {
 				body := sizes[size]
 				b.SetBytes(int64(len(body)))

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// footprints are what memory and a start take, on the embedded store.
+type footprints struct {
+	// Start is from the start of the process to ready, with the local keyring
+	// and a policy of 1,000 path rules; the first one makes keys and folder.
+	Start      stat    `json:"start_ms"`
+	FirstStart float64 `json:"first_start_ms"`
+	// Resident memory, in megabytes (10^6 bytes).
+	Idle        float64 `json:"idle_mb"`
+	Connections int     `json:"connections"`
+	Connected   float64 `json:"connected_mb"` // with that many idle connections, each of which had sent a request
+	// Body is the size of the large body, Peak how much more than before the
+	// process had in memory at most while it passed one, in sizes of it; a
+	// stat over a few.
+	Body  int     `json:"body_bytes"`
+	First float64 `json:"first_body_times"`
+	Peak  stat    `json:"body_times"`
+	// Settled is what it keeps at most when many have passed.
+	Settled float64 `json:"settled_mb"`
+}
+
+// footprint starts Chaperones of its own.
+func (r *rig) footprint(ctx context.Context) (*footprints, error) {
+	f := &footprints{Connections: 10_000, Body: 10_000_000}
+	if r.short {
+		f.Connections, f.Body = 1000, 2_000_000
+	}
+	if err := r.starts(ctx, f); err != nil {
+		return nil, err
+	}
+	if err := r.idle(ctx, f); err != nil {
+		return nil, err
+	}
+	return f, r.large(ctx, f)
+}
+
+// starts starts Chaperone a few times in the same folder.
+func (r *rig) starts(ctx context.Context, f *footprints) error {
+	if err := r.build(ctx); err != nil {
+		return err
+	}
+	i := instance{policy: bytes.Replace(rulesTemplate, []byte(phiPaths), []byte(withRules(1000)), 1), dir: r.dir + "/starts.d"}
+	if err := i.write(r.stub, r.caller); err != nil {
+		return err
+	}
+	var took []float64
+	for n := range 8 {
+		began := time.Now()
+		p, err := start(r.dir, fmt.Sprint("start-", n), r.built, "run", "--config", i.file())
+		if err != nil {
+			return err
+		}
+		r.children.add(p)
+		if err := p.readyWithin(ctx, time.Millisecond, isReady(i.admin)); err != nil {
+			return err
+		}
+		ms := milliseconds(time.Since(began))
+		p.stop()
+		if n == 0 {
+			f.FirstStart = ms
+			continue
+		}
+		took = append(took, ms)
+	}
+	f.Start = statOf(took)
+	return nil
+}
+
+func megabytes(n int64) float64 { return float64(n) / 1e6 }
+
+// idle opens connections, sends a request on each, and looks at the memory
+// when they have been left alone for a while.
+func (r *rig) idle(ctx context.Context, f *footprints) error {
+	up, err := r.instance(ctx, "idle", instance{policy: rulesTemplate})
+	if err != nil {
+		return err
+	}
+	defer up.proc.stop()
+	now, _, err := memory(up.proc.cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	f.Idle = megabytes(now)
+	conns := make([]net.Conn, 0, f.Connections)
+	defer func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	l := load{address: up.address, path: "/tokenize", key: r.caller.key, turn: 1}
+	for n := range f.Connections {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c, err := net.DialTimeout("tcp", up.address, 5*time.Second)
+		if err != nil {
+			return fmt.Errorf("connection %d: %w", n, err)
+		}
+		conns = append(conns, c)
+		w := newWorker(c, l, n%(26*26*26))
+		response := fasthttp.AcquireResponse()
+		if err := w.exchange(response); err != nil {
+			return fmt.Errorf("connection %d: %w", n, err)
+		}
+		if response.StatusCode() != fasthttp.StatusOK {
+			return fmt.Errorf("connection %d: status %d: %.200s", n, response.StatusCode(), response.Body())
+		}
+		fasthttp.ReleaseResponse(response)
+	}
+	now, _, err = memory(up.proc.cmd.Process.Pid)
+	f.Connected = megabytes(now)
+	return err
+}
+
+// large sends bodies with a photo on one connection.
+func (r *rig) large(ctx context.Context, f *footprints) error {
+	up, err := r.instance(ctx, "large", instance{policy: rulesTemplate, body: "16MiB"})
+	if err != nil {
+		return err
+	}
+	defer up.proc.stop()
+	pid := up.proc.cmd.Process.Pid
+	body := withPhoto(f.Body)
+	var times []float64
+	for n := range 6 {
+		if err := forgetPeak(pid); err != nil {
+			return err
+		}
+		before, _, err := memory(pid)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			// What the first one has left behind is part of what the next costs.
+			before = int64(f.Idle * 1e6)
+		}
+		if err := post(ctx, up.address, r.caller.key, withID(body, n)); err != nil {
+			return err
+		}
+		now, peak, err := memory(pid)
+		if err != nil {
+			return err
+		}
+		cost := float64(peak-before) / float64(len(body))
+		if f.Settled = megabytes(now); n == 0 {
+			f.First = cost
+		}
+		times = append(times, cost)
+	}
+	f.Peak = statOf(times)
+	return nil
+}
+
+// withPhoto is the basket with a text of many bytes that no leg cares about.
+func withPhoto(n int) []byte {
+	photo := `"photo":"` + strings.Repeat("iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4", n/64) + `",`
+	return append([]byte("{"+photo), basket[1:]...)
+}
+
+// withID gives the body an id of its own.
+func withID(body []byte, n int) []byte {
+	id := make([]byte, len(idPlace))
+	letters(id, n)
+	return bytes.Replace(body, []byte(idPlace), id, 1)
+}
+
+// post sends one body on a connection of its own.
+func post(ctx context.Context, address, key string, body []byte) error {
+	d := net.Dialer{Timeout: 5 * time.Second}
+	c, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	head := "POST /tokenize HTTP/1.1\r\nHost: " + address + "\r\nContent-Type: application/json\r\nAuthorization: Bearer " + key + "\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n"
+	w := newWorker(c, load{}, 0)
+	w.request = append([]byte(head), body...)
+	response := fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseResponse(response)
+	if err := w.exchange(response); err != nil {
+		return err
+	}
+	if response.StatusCode() != fasthttp.StatusOK {
+		return fmt.Errorf("status %d: %.200s", response.StatusCode(), response.Body())
+	}
+	return nil
+}
