@@ -10,17 +10,18 @@ import (
 // frontDesk is the key of the one caller.
 const frontDesk = "chp_kdjfhgpqowieurytlaksjdhfgmznxbcvqpwoeirutyal"
 
-// routes are the ways of making a sale. Where they spool while the store is away
-// (as the processor looks at keys, and they do not say otherwise), what one
-// proxy has recorded the other cannot know: another card under the same key has
-// to come to the one that knows the first.
+// routes are the ways of making a sale. Some spool while the store is away (as
+// the processor looks at keys, and they do not say otherwise). What one proxy has
+// recorded the other then cannot know, nor can the same after its restart: a
+// repeat is sent again under the same key, which is why their tills try no other
+// card under it.
 func routes() []*route {
 	refund := &route{name: "refund", path: "/v1/refunds", processor: "processor", keyed: true, onDoubt: "retry"}
 	return []*route{
 		{name: "checkout", path: "/v1/checkout", processor: "processor", keyed: true, onOutage: "refuse", refunds: refund},
 		{name: "till", path: "/v1/till", processor: "till"},
 		{name: "wallet", path: "/v1/wallet", processor: "wallet", keyed: true, onDoubt: "replay", onOutage: "refuse"},
-		{name: "again", path: "/v1/again", processor: "processor", keyed: true, onDoubt: "retry", sticky: true},
+		{name: "again", path: "/v1/again", processor: "processor", keyed: true, onDoubt: "retry", sticky: true, oneCard: true},
 		{name: "desk", path: "/v1/desk", processor: "processor", keyed: true, onDoubt: "retry", sync: true, oneCard: true},
 	}
 }
