@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"encoding/json"
+	"regexp"
 	"sync"
 )
 
@@ -56,6 +57,22 @@ func (b *books) find(r *receiver, body []byte) (*sale, document) {
 	}
 	b.stranger.blame("%s got a body of no sale that was made", r.name)
 	return b.stranger, doc
+}
+
+// tells are what a part of a body may name its sale by.
+var tells = regexp.MustCompile(mark + `[trm][a-z]{13}|[0-9]{16}`)
+
+// findPart finds the sale of which a receiver got a part of a body; nil where
+// that does not say it.
+func (b *books) findPart(body []byte) *sale {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, name := range tells.FindAll(body, -1) {
+		if s := b.byMark[string(name)]; s != nil {
+			return s
+		}
+	}
+	return nil
 }
 
 func (b *books) charge(s *sale) {

@@ -8,8 +8,8 @@
 //     ledger, exactly once by key, and each got what it may see and no more;
 //   - no sale was charged twice;
 //   - no leg of a sale that was not charged was ever delivered;
-//   - every key that a receiver saw, be it in a request that was cut short, is
-//     that of a decision in the log;
+//   - every request that a receiver saw, be it cut short, is of a decision in the
+//     log;
 //   - every chain of the log verifies;
 //   - no card number, security code, name of a patient or of an item is in any
 //     file, in what a process printed, or in its metrics.

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"chaperone/audit"
@@ -20,29 +18,23 @@ import (
 
 // logBook is the whole log, read from the store after the proxies have ended.
 type logBook struct {
-	ring            *keys.Ring
-	keys            map[string]string    // the Idempotency-Key of every leg that was decided → its destination
-	released        map[attempt]bool     // attempts whose outcome is in the log
-	lines           map[attempt][]string // what a failing run prints
+	decided         map[*sale]map[string]bool // by the names of the legs that were to be sent
+	released        map[*sale]bool            // those whose outcome is in the log
+	lines           map[*sale][]string        // what a failing run prints
 	entries, chains int
 	alarms          map[string]int // by reason
 }
 
-// attempt is one attempt of one key.
-type attempt struct {
-	key string
-	n   int
-}
-
 // readLog opens the store as no proxy has it open, and reads every chain.
 func (w *world) readLog() *logBook {
-	b := &logBook{keys: map[string]string{}, released: map[attempt]bool{}, lines: map[attempt][]string{}, alarms: map[string]int{}}
+	b := &logBook{decided: map[*sale]map[string]bool{}, released: map[*sale]bool{}, lines: map[*sale][]string{}, alarms: map[string]int{}}
 	ctx := context.Background()
-	var err error
-	if b.ring, err = keys.OpenLocal(ctx, keys.LocalOptions{Dir: w.proxies[0].data}); err != nil {
+	ring, err := keys.OpenLocal(ctx, keys.LocalOptions{Dir: w.proxies[0].data})
+	if err != nil {
 		w.t.Fatalf("seed %d: %v", w.seed, err)
 	}
-	w.t.Cleanup(b.ring.Close)
+	defer ring.Close()
+	byKey := w.salesByKey(ring)
 	var d store.Driver
 	if w.redis != nil {
 		d, err = store.OpenRedis(ctx, store.RedisOptions{Addresses: []string{w.redis.addr}})
@@ -53,7 +45,7 @@ func (w *world) readLog() *logBook {
 		w.t.Fatalf("seed %d: %v", w.seed, err)
 	}
 	defer d.Close()
-	source, sealing := audit.FromStore(d), audit.NewSealing(b.ring, "")
+	source, sealing := audit.FromStore(d), audit.NewSealing(ring, "")
 	chains, err := source.Chains(ctx)
 	w.must(err)
 	b.chains = len(chains)
@@ -71,7 +63,7 @@ func (w *world) readLog() *logBook {
 					w.t.Errorf("seed %d: %s %d: %v", w.seed, chain, r.Seq, err)
 					continue
 				}
-				b.take(chain, r.Seq, &e)
+				b.take(byKey, chain, r.Seq, &e)
 			}
 		}
 	}
@@ -79,59 +71,46 @@ func (w *world) readLog() *logBook {
 }
 
 // take enters one entry.
-func (b *logBook) take(chain string, seq uint64, e *audit.Entry) {
+func (b *logBook) take(byKey map[string]*sale, chain string, seq uint64, e *audit.Entry) {
 	b.entries++
 	if e.Kind == audit.KindAlarm {
 		b.alarms[string(e.Reason)]++
 	}
-	if e.Key == "" {
+	s := byKey[string(e.Key)]
+	if s == nil {
 		return
 	}
-	at := attempt{string(e.Key), e.Attempt}
-	b.lines[at] = append(b.lines[at], entryLine(chain, seq, e))
+	b.lines[s] = append(b.lines[s], entryLine(chain, seq, e))
 	switch e.Kind {
 	case audit.KindDecision:
+		if b.decided[s] == nil {
+			b.decided[s] = map[string]bool{}
+		}
 		for _, l := range e.Legs {
 			if l.State != audit.LegSkipped {
-				b.keys[legKey(b.ring, at.key, at.n, string(l.Name))] = string(l.To)
+				b.decided[s][string(l.To)] = true
 			}
 		}
 	case audit.KindOutcome, audit.KindAdmin:
 		if e.Result == audit.ResultReleased {
-			b.released[at] = true
+			b.released[s] = true
 		}
 	}
 }
 
-// legKey makes the Idempotency-Key of a leg as PROTOCOL and DESIGN have it: a
-// keyed hash of the sale's key, the attempt and the leg's name.
-func legKey(ring *keys.Ring, key string, n int, leg string) string {
-	mac := ring.MAC(nil, "leg", []byte(key), []byte(strconv.Itoa(n)), []byte(leg))
-	return string(letters.Encode(nil, mac[:20]))
-}
-
-// attemptsOf finds the attempts of a sale that a receiver saw.
-func (b *logBook) attemptsOf(w *world, s *sale) []attempt {
-	var all []attempt
-	for at := range b.lines {
-		for _, name := range receiverNames {
-			if d := w.receivers[name].byKey[legKey(b.ring, at.key, at.n, name)]; d != nil && d.sale == s {
-				all = append(all, at)
-				break
-			}
-		}
+// salesByKey gives the sales by the key under which stores and logs have them: a
+// keyed hash of the caller, the route and the transaction id.
+func (w *world) salesByKey(ring *keys.Ring) map[string]*sale {
+	all := map[string]*sale{}
+	for _, s := range w.books.all() {
+		mac := ring.MAC(nil, "idempotency", []byte("front-desk"), []byte(s.route.name), []byte(s.id))
+		all[string(letters.Encode(nil, mac[:20]))] = s
 	}
 	return all
 }
 
 // story is what the log says of a sale.
-func (b *logBook) story(w *world, s *sale) string {
-	var text strings.Builder
-	for _, at := range b.attemptsOf(w, s) {
-		fmt.Fprintf(&text, "  key %s attempt %d\n%s", at.key, at.n, strings.Join(b.lines[at], ""))
-	}
-	return text.String()
-}
+func (b *logBook) story(s *sale) string { return strings.Join(b.lines[s], "") }
 
 // digits are runs that may hold a card number.
 var digits = regexp.MustCompile(`[0-9]{13,}`)

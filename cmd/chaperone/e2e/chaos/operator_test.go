@@ -36,7 +36,7 @@ func (w *world) operate() {
 	close(w.pos.over)
 	w.eventually("every sale is decided", func() error {
 		for _, d := range w.doubts() {
-			w.resolve(ring, d)
+			w.resolve(w.salesByKey(ring)[d.Key], d)
 		}
 		return w.undecided(false)
 	})
@@ -44,24 +44,23 @@ func (w *world) operate() {
 }
 
 // resolve says whether a sale in doubt was charged.
-func (w *world) resolve(ring *keys.Ring, d doubt) {
+func (w *world) resolve(s *sale, d doubt) {
+	if s == nil {
+		w.t.Errorf("seed %d: %s is in doubt, which is no sale of these tills", w.seed, d.Key)
+		return
+	}
+	if s.route.onDoubt != "" {
+		return // its tills, or the proxies, find out themselves
+	}
 	found := "--not-charged"
-	for _, r := range w.routes {
-		if r.name != d.Route || r.onDoubt != "" {
-			continue
-		}
-		at := w.receivers[r.processor]
-		at.mu.Lock()
-		if call := at.byKey[legKey(ring, d.Key, d.Attempt, r.processor)]; call != nil && call.acted > 0 {
-			found = "--charged"
-		}
-		at.mu.Unlock()
-		name := fmt.Sprintf("%s/%d", d.Key, d.Attempt)
-		if _, err := w.command(w.proxies[0], "outbox", "resolve", name, found, "--reason", "the books of the processor"); err == nil {
-			w.resolved[found]++
-		} else if !strings.Contains(err.Error(), "exit status 1") {
-			w.t.Errorf("seed %d: %v", w.seed, err)
-		}
+	if w.books.charged(s) > 0 {
+		found = "--charged"
+	}
+	name := fmt.Sprintf("%s/%d", d.Key, d.Attempt)
+	if _, err := w.command(w.proxies[0], "outbox", "resolve", name, found, "--reason", "the books of the processor"); err == nil {
+		w.resolved[found]++
+	} else if !strings.Contains(err.Error(), "exit status 1") {
+		w.t.Errorf("seed %d: %v", w.seed, err)
 	}
 }
 
@@ -86,5 +85,4 @@ func (w *world) doubts() []doubt {
 type doubt struct {
 	Key     string `json:"key"`
 	Attempt int    `json:"attempt"`
-	Route   string `json:"route"`
 }

@@ -39,7 +39,13 @@ type receiver struct {
 	rng   *rand.Rand
 	byKey map[string]*delivery
 	has   map[*sale]bool // those whose leg it has acted on
-	torn  map[string]int // keys of requests that did not arrive whole
+	torn  []part         // of requests that did not arrive whole
+}
+
+// part is what arrived of a request.
+type part struct {
+	key  string
+	body []byte
 }
 
 // delivery is what a receiver saw under one key.
@@ -53,7 +59,7 @@ type delivery struct {
 
 func newReceiver(name string, keyed bool, b *books, seed uint64) *receiver {
 	r := &receiver{name: name, keyed: keyed, books: b, rng: rand.New(rand.NewPCG(seed, uint64(len(name)))),
-		byKey: map[string]*delivery{}, has: map[*sale]bool{}, torn: map[string]int{}}
+		byKey: map[string]*delivery{}, has: map[*sale]bool{}}
 	r.Server = httptest.NewServer(r)
 	return r
 }
@@ -71,7 +77,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		r.mu.Lock()
-		r.torn[key]++
+		r.torn = append(r.torn, part{key, body})
 		r.mu.Unlock()
 		r.busy.Add(-1)
 		return

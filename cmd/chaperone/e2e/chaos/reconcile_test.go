@@ -43,23 +43,12 @@ func (w *world) reconcile(name string) *result {
 		w.verify(p)
 	}
 	log := w.readLog()
-	w.checkKeys(log)
+	w.checkRecords(log)
 	w.checkSales(log, r)
 	w.count(log, doubts, r)
 	w.search(metrics)
 	w.accuse(log)
 	return r
-}
-
-// saleOf finds the sale of a doubt: by the key under which the processor may
-// have seen it, or by the request that the POS was told.
-func (w *world) saleOf(log *logBook, d doubt) *sale {
-	for _, name := range []string{"processor", "till", "wallet"} {
-		if call := w.receivers[name].byKey[legKey(log.ring, d.Key, d.Attempt, name)]; call != nil {
-			return call.sale
-		}
-	}
-	return nil
 }
 
 // metrics reads the metrics of all proxies.
@@ -86,21 +75,23 @@ func (w *world) verify(p *node) {
 	}
 }
 
-// checkKeys finds what receivers saw that has no decision in the log.
-func (w *world) checkKeys(log *logBook) {
+// checkRecords finds what receivers saw that has no decision in the log. Of what
+// they saw a part of alone the sale is known where the part says it.
+func (w *world) checkRecords(log *logBook) {
 	for _, name := range receiverNames {
 		r := w.receivers[name]
-		for key, d := range r.byKey {
-			switch leg, ok := log.keys[key]; {
-			case !ok:
-				d.sale.blame("%s saw a key of which the log knows nothing", name)
-			case leg != name:
-				d.sale.blame("%s saw the key of %s's leg", name, leg)
+		for _, d := range r.byKey {
+			if !log.decided[d.sale][name] {
+				d.sale.blame("%s saw a request of which the log knows nothing", name)
 			}
 		}
-		for key := range r.torn {
-			if log.keys[key] != name {
-				w.t.Errorf("seed %d: %s saw part of a request of which the log knows nothing", w.seed, name)
+		for _, part := range r.torn {
+			s := w.books.findPart(part.body)
+			if d := r.byKey[part.key]; d != nil {
+				s = d.sale
+			}
+			if s != nil && !log.decided[s][name] {
+				s.blame("%s saw a part of a request of which the log knows nothing", name)
 			}
 		}
 	}
@@ -116,12 +107,6 @@ func (w *world) checkSales(log *logBook, r *result) {
 			if d.acted > 0 {
 				got[name][d.sale]++
 			}
-		}
-	}
-	released := map[*sale]bool{}
-	for at := range log.released {
-		if s := w.saleOf(log, doubt{Key: at.key, Attempt: at.n}); s != nil {
-			released[s] = true
 		}
 	}
 	told := map[string]int{}
@@ -151,7 +136,7 @@ func (w *world) checkSales(log *logBook, r *result) {
 				s.blame("%s has it %d times by key, want %d", name, n, want)
 			}
 		}
-		if s.told == "released" && !released[s] {
+		if s.told == "released" && !log.released[s] {
 			s.blame("the log holds no outcome that released it")
 		}
 	}
@@ -215,9 +200,9 @@ func (w *world) accuse(log *logBook) {
 			continue
 		}
 		if shown++; shown <= 5 {
-			story := s.story() + w.seen(s) + log.story(w, s)
+			story := s.story() + w.seen(s) + log.story(s)
 			if s.of != nil {
-				story += "refund of " + s.of.story() + w.seen(s.of) + log.story(w, s.of)
+				story += "refund of " + s.of.story() + w.seen(s.of) + log.story(s.of)
 			}
 			w.t.Errorf("seed %d: %s", w.seed, story)
 		}
