@@ -91,8 +91,12 @@ func (s *Server) replaceStranger(lost *store.Command, ref store.Ref, c *claim) b
 	if err != nil || there != nil {
 		return false
 	}
-	if stands, _ := s.standing(ref); stands == nil || stands.Request != c.Request {
+	switch stands, o := s.standing(ref); {
+	case stands == nil:
 		return false
+	case stands.Request != c.Request:
+		u := s.overVoid(lost, ref, stands, o)
+		return u != nil && s.committer.CommitLater(u) == nil
 	}
 	u := &store.Unit{Commands: []store.Command{{Kind: store.Set, Key: lost.Key, Value: bytes.Clone(lost.Value), TTL: lost.TTL}}}
 	if ours, err := s.openOutcome(lost.Value, ref.K, ref.A, c); err == nil && ours != nil && ours.Result == audit.ResultReleased {

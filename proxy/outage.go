@@ -168,11 +168,33 @@ func (s *Server) lateFromDisk(lost *store.Command, ref store.Ref) *store.Unit {
 			return u
 		}
 	}
+	if u := s.overVoid(lost, ref, c, stands); u != nil {
+		return u
+	}
 	e := s.lateEntry(ref, c, stands)
 	if c != nil && stands != nil {
 		s.undoLate(ref, c, stands)
 	}
 	return s.unitOf(&e)
+}
+
+// overVoid makes the unit by which a released outcome takes the place of a void
+// one: two proxies that could not know of each other counted their attempts
+// alike, one of them sent nothing, the other sold the same body. It is nil where
+// that is not so.
+func (s *Server) overVoid(lost *store.Command, ref store.Ref, c *claim, stands *outcome) *store.Unit {
+	if c == nil || stands == nil || stands.Result != audit.ResultVoid {
+		return nil
+	}
+	ours, err := s.openOutcome(lost.Value, ref.K, ref.A, c)
+	if err != nil || ours == nil || ours.Owner == c.Request || ours.Result != audit.ResultReleased {
+		return nil
+	}
+	u := &store.Unit{Commands: []store.Command{
+		{Kind: store.Persist, Key: store.ClaimKey(ref.K, ref.A)},
+		{Kind: store.Set, Key: lost.Key, Value: append([]byte(nil), lost.Value...)}}}
+	s.addRelease(u, c, ref, ours.At)
+	return u
 }
 
 // subjectMerged notes that a person was given an id on local disk who has one

@@ -104,3 +104,45 @@ func TestOutcomeOfARepeatWhileTheStoreIsAway(t *testing.T) {
 		t.Errorf("the processor was called %d times, or under two keys", len(calls))
 	}
 }
+
+// TestReleasedOverVoid: another proxy counted its attempts alike while the store
+// was away, and could not reach the processor; this one sold the same body. The
+// sale stands, and its legs are sent.
+func TestReleasedOverVoid(t *testing.T) {
+	var o outage
+	b := newBed(t, withOutage(&o))
+	o.begin()
+	release := make(chan struct{})
+	b.processor.setAnswer(func(int, received) reply { return reply{status: 200, body: approved, hang: release} })
+	answered := make(chan answerOf, 1)
+	go func() { answered <- b.post("/v1/checkout", checkout(t)) }()
+	key := b.processor.await(t, 1)[0].key
+	close(release)
+	if a := <-answered; a.status != 200 || a.header.Get("Chaperone-Outcome") != "released" {
+		t.Fatal(a.status, a.body)
+	}
+	ref := store.Ref{K: b.server.letters("idempotency", []byte("front-desk"), []byte("checkout"), []byte("MS-2026-004411")), A: 1}
+	known := []store.Command{{Kind: store.Get, Key: store.ClaimKey(ref.K, ref.A)}}
+	if _, err := b.server.committer.Read(t.Context(), known); err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := b.server.openClaim(known[0].Prior, ref.K, ref.A)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs.Request = "another"
+	void := outcome{Owner: theirs.Request, By: "proxy", At: 1, Result: audit.ResultVoid}
+	b.driver = o.Driver // that of the other proxy, which is there again
+	b.put(store.ClaimKey(ref.K, ref.A), theirs.append(nil))
+	b.put(store.OutcomeKey(ref.K, ref.A), void.append(nil))
+	b.driver = o.Faults
+	o.end()
+	b.ehr.await(t, 1)
+	b.ledger.await(t, 1)
+	if a := b.post("/v1/checkout", checkout(t)); a.status != 200 || a.header.Get("Chaperone-Replayed") == "" {
+		t.Errorf("the repeat: %d %s", a.status, a.body)
+	}
+	if calls := b.processor.all(); len(calls) != 1 || calls[0].key != key {
+		t.Errorf("the processor was called %d times", len(calls))
+	}
+}
