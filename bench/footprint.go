@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -22,12 +23,15 @@ type footprints struct {
 	Idle        float64 `json:"idle_mb"`
 	Connections int     `json:"connections"`
 	Connected   float64 `json:"connected_mb"` // with that many idle connections, each of which had sent a request
-	// Body is the size of the large body, Peak how much more than before the
-	// process had in memory at most while it passed one, in sizes of it; a
-	// stat over a few.
-	Body  int     `json:"body_bytes"`
-	First float64 `json:"first_body_times"`
-	Peak  stat    `json:"body_times"`
+	// Quiet is the same where none of them had sent anything.
+	Quiet float64 `json:"quiet_mb"`
+	// Body is the size of the large body. In sizes of it: Allocated is what
+	// the process allocates while one passes, and Peak how much more than
+	// idle it had in memory at most, the remains of earlier ones included.
+	Body      int     `json:"body_bytes"`
+	Allocated stat    `json:"body_allocated_times"`
+	First     float64 `json:"first_body_peak_times"`
+	Peak      stat    `json:"body_peak_times"`
 	// Settled is what it keeps at most when many have passed.
 	Settled float64 `json:"settled_mb"`
 }
@@ -100,16 +104,22 @@ func (r *rig) idle(ctx context.Context, f *footprints) error {
 			c.Close()
 		}
 	}()
-	l := load{address: up.address, path: "/tokenize", key: r.caller.key, turn: 1}
 	for n := range f.Connections {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		c, err := net.DialTimeout("tcp", up.address, 5*time.Second)
 		if err != nil {
 			return fmt.Errorf("connection %d: %w", n, err)
 		}
 		conns = append(conns, c)
+	}
+	if now, _, err = memory(up.proc.cmd.Process.Pid); err != nil {
+		return err
+	}
+	f.Quiet = megabytes(now)
+	l := load{address: up.address, path: "/tokenize", key: r.caller.key, turn: 1}
+	for n, c := range conns {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		w := newWorker(c, l, n%(26*26*26))
 		response := fasthttp.AcquireResponse()
 		if err := w.exchange(response); err != nil {
@@ -127,15 +137,20 @@ func (r *rig) idle(ctx context.Context, f *footprints) error {
 
 // large sends bodies with a photo on one connection.
 func (r *rig) large(ctx context.Context, f *footprints) error {
-	up, err := r.instance(ctx, "large", instance{policy: rulesTemplate, body: "16MiB"})
+	i := instance{policy: rulesTemplate, body: "16MiB", dir: filepath.Join(r.dir, "large.d")}
+	up, err := r.instanceOf(ctx, "large", &i)
 	if err != nil {
 		return err
 	}
 	defer up.proc.stop()
 	pid := up.proc.cmd.Process.Pid
 	body := withPhoto(f.Body)
-	var times []float64
+	var times, allocated []float64
 	for n := range 6 {
+		bytes, err := metric(i.admin, "go_memstats_alloc_bytes_total")
+		if err != nil {
+			return err
+		}
 		if err := forgetPeak(pid); err != nil {
 			return err
 		}
@@ -154,14 +169,33 @@ func (r *rig) large(ctx context.Context, f *footprints) error {
 		if err != nil {
 			return err
 		}
+		after, err := metric(i.admin, "go_memstats_alloc_bytes_total")
+		if err != nil {
+			return err
+		}
+		allocated = append(allocated, (after-bytes)/float64(len(body)))
 		cost := float64(peak-before) / float64(len(body))
 		if f.Settled = megabytes(now); n == 0 {
 			f.First = cost
 		}
 		times = append(times, cost)
 	}
-	f.Peak = statOf(times)
+	f.Peak, f.Allocated = statOf(times), statOf(allocated)
 	return nil
+}
+
+// metric reads one figure from a Chaperone's admin listener.
+func metric(admin, name string) (float64, error) {
+	_, body, err := get("http://" + admin + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(body)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, fmt.Errorf("there is no metric %s", name)
 }
 
 // withPhoto is the basket with a text of many bytes that no leg cares about.

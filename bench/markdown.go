@@ -107,7 +107,9 @@ func (r *results) footprint(b *strings.Builder) {
 	b.WriteString("## Memory and start\n\nOn the embedded store, with the local keyring; resident memory, MB of 10^6 bytes.\n\n| | |\n| --- | --- |\n")
 	fmt.Fprintf(b, "| idle | %.0f MB |\n", f.Idle)
 	fmt.Fprintf(b, "| with %d idle connections, on each of which a sale was made | %.0f MB |\n", f.Connections, f.Connected)
-	fmt.Fprintf(b, "| most above idle while a body of %d bytes passes, one leg, in sizes of it | %.1f at first, then %s |\n", f.Body, f.First, f.Peak.text("%.1f"))
+	fmt.Fprintf(b, "| with as many that had sent nothing yet | %.0f MB |\n", f.Quiet)
+	fmt.Fprintf(b, "| allocated for a body of %d bytes, one leg, in sizes of it | %s |\n", f.Body, f.Allocated.text("%.2f"))
+	fmt.Fprintf(b, "| most above idle while it passes, the remains of earlier ones included, in sizes of it | %.1f at first, then %s |\n", f.First, f.Peak.text("%.1f"))
 	fmt.Fprintf(b, "| afterwards | %.0f MB |\n", f.Settled)
 	fmt.Fprintf(b, "| from start to ready, policy of 1,000 path rules | %s ms; the first start, which makes the keys, %.0f ms |\n", f.Start.text("%.0f"), f.FirstStart)
 }

@@ -123,10 +123,16 @@ func (r *rig) embedded(ctx context.Context) (*server, error) {
 
 // instance starts Chaperone in a folder of its own.
 func (r *rig) instance(ctx context.Context, name string, i instance) (*server, error) {
+	i.dir = filepath.Join(r.dir, name+".d")
+	return r.instanceOf(ctx, name, &i)
+}
+
+// instanceOf starts Chaperone in the instance's folder, and fills in where it
+// listens.
+func (r *rig) instanceOf(ctx context.Context, name string, i *instance) (*server, error) {
 	if err := r.build(ctx); err != nil {
 		return nil, err
 	}
-	i.dir = filepath.Join(r.dir, name+".d")
 	if err := i.write(r.stub, r.caller); err != nil {
 		return nil, err
 	}
@@ -134,7 +140,7 @@ func (r *rig) instance(ctx context.Context, name string, i instance) (*server, e
 	return &server{address: i.listen, proc: p, ours: true, redis: i.redis != ""}, err
 }
 
-// luaFolder is where Debian keeps nginx's modules.
+// nginxModules is where Debian keeps nginx's modules.
 const nginxModules = "/usr/lib/nginx/modules/"
 
 func (r *rig) nginx(ctx context.Context) (*server, error) {
