@@ -98,41 +98,47 @@ func (r *rig) idle(ctx context.Context, f *footprints) error {
 		return err
 	}
 	f.Idle = megabytes(now)
-	conns := make([]net.Conn, 0, f.Connections)
+	if f.Quiet, err = r.connected(ctx, up, f.Connections, false); err != nil {
+		return err
+	}
+	f.Connected, err = r.connected(ctx, up, f.Connections, true)
+	return err
+}
+
+// connected returns the memory of a server with so many connections, on each
+// of which a request was sent, or none.
+func (r *rig) connected(ctx context.Context, up *server, n int, send bool) (float64, error) {
+	conns := make([]net.Conn, 0, n)
 	defer func() {
 		for _, c := range conns {
 			c.Close()
 		}
 	}()
-	for n := range f.Connections {
+	l := load{address: up.address, path: "/tokenize", key: r.caller.key, turn: 1}
+	for n := range n {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		c, err := net.DialTimeout("tcp", up.address, 5*time.Second)
 		if err != nil {
-			return fmt.Errorf("connection %d: %w", n, err)
+			return 0, fmt.Errorf("connection %d: %w", n, err)
 		}
 		conns = append(conns, c)
-	}
-	if now, _, err = memory(up.proc.cmd.Process.Pid); err != nil {
-		return err
-	}
-	f.Quiet = megabytes(now)
-	l := load{address: up.address, path: "/tokenize", key: r.caller.key, turn: 1}
-	for n, c := range conns {
-		if err := ctx.Err(); err != nil {
-			return err
+		if !send {
+			continue
 		}
-		w := newWorker(c, l, n%(26*26*26))
+		w := newWorker(c, l, n)
 		response := fasthttp.AcquireResponse()
 		if err := w.exchange(response); err != nil {
-			return fmt.Errorf("connection %d: %w", n, err)
+			return 0, fmt.Errorf("connection %d: %w", n, err)
 		}
 		if response.StatusCode() != fasthttp.StatusOK {
-			return fmt.Errorf("connection %d: status %d: %.200s", n, response.StatusCode(), response.Body())
+			return 0, fmt.Errorf("connection %d: status %d: %.200s", n, response.StatusCode(), response.Body())
 		}
 		fasthttp.ReleaseResponse(response)
 	}
-	now, _, err = memory(up.proc.cmd.Process.Pid)
-	f.Connected = megabytes(now)
-	return err
+	now, _, err := memory(up.proc.cmd.Process.Pid)
+	return megabytes(now), err
 }
 
 // large sends bodies with a photo on one connection.

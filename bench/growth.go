@@ -21,11 +21,13 @@ const (
 
 // curve is how something grows with something else.
 type curve struct {
-	Name   string `json:"name"`
-	X      string `json:"x"`
-	Y      string `json:"y"`
-	LinesY bool   `json:"-"` // a linear axis from 0, else both are logarithmic
-	Lines  []line `json:"lines"`
+	Name string `json:"name"`
+	X    string `json:"x"`
+	Y    string `json:"y"`
+	// Axes are logarithmic unless these say that they begin at 0.
+	FlatX bool   `json:"-"`
+	FlatY bool   `json:"-"`
+	Lines []line `json:"lines"`
 }
 
 // line is one thing's points: x and the median of y.
@@ -57,7 +59,7 @@ func (r *rig) growth(ctx context.Context) ([]*curve, error) {
 	for _, measure := range []func(ctx context.Context) (*curve, error){r.byBody, r.byDepth, r.byRules, r.byWords, r.byLegs, r.byConnections} {
 		c, err := measure(ctx)
 		if err != nil {
-			return nil, err
+			return curves, err
 		}
 		curves = append(curves, c)
 	}
@@ -163,7 +165,7 @@ func (r *rig) byDepth(ctx context.Context) (*curve, error) {
 			points = append(points, point{p.name, float64(depth), float64(len(body)), editing(p.edit, body)})
 		}
 	}
-	return r.fill(ctx, &curve{Name: nameDepth, X: "levels", Y: "ns for a byte", LinesY: true}, points)
+	return r.fill(ctx, &curve{Name: nameDepth, X: "levels", Y: "ns for a byte", FlatY: true}, points)
 }
 
 // nested makes an object of about n bytes, of chains of containers so deep.
@@ -213,7 +215,7 @@ func (r *rig) byRules(ctx context.Context) (*curve, error) {
 		}
 		points = append(points, point{"engine", float64(n), 1000, editing(edit, basket)})
 	}
-	return r.fill(ctx, &curve{Name: nameRules, X: "rules", Y: perLeg, LinesY: true}, points)
+	return r.fill(ctx, &curve{Name: nameRules, X: "rules", Y: perLeg, FlatY: true}, points)
 }
 
 // byWords classifies by ever more names of treatments, which the basket's are
@@ -232,7 +234,7 @@ func (r *rig) byWords(ctx context.Context) (*curve, error) {
 		}
 		points = append(points, point{"engine", float64(n), 1000, editing(edit, basket)})
 	}
-	return r.fill(ctx, &curve{Name: nameWords, X: "words", Y: perLeg, LinesY: true}, points)
+	return r.fill(ctx, &curve{Name: nameWords, X: "words", Y: perLeg, FlatY: true}, points)
 }
 
 // byLegs scans once, and decides and renders ever more legs.
@@ -260,7 +262,7 @@ func (r *rig) byLegs(ctx context.Context) (*curve, error) {
 	for n := 1; n <= most; n *= 2 {
 		points = append(points, point{"engine", float64(n), 1000, editing(withEngine(e, len(e.Plan().Routes)-1, n), basket)})
 	}
-	return r.fill(ctx, &curve{Name: "legs", X: "legs", Y: "µs for a request"}, points)
+	return r.fill(ctx, &curve{Name: "legs", X: "legs", Y: "µs for a request", FlatX: true, FlatY: true}, points)
 }
 
 // byConnections drives whole proxies.

@@ -135,16 +135,18 @@ func measure(ctx context.Context, s settings, progress io.Writer) (*results, err
 			return nil, err
 		}
 	}
+	// These come last, and what has been measured is not lost with them.
 	if s.has("growth") {
 		fmt.Fprintln(progress, "growth")
 		if res.Growth, err = r.growth(ctx); err != nil {
-			return nil, fmt.Errorf("growth: %w", err)
+			r.leave("growth", err)
 		}
 	}
 	if s.has("footprint") {
 		fmt.Fprintln(progress, "memory and start")
 		if res.Footprint, err = r.footprint(ctx); err != nil {
-			return nil, fmt.Errorf("footprint: %w", err)
+			r.leave("memory and start", err)
+			res.Footprint = nil
 		}
 	}
 	res.LeftOut = r.left

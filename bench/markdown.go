@@ -33,6 +33,13 @@ func (r *results) markdown() string {
 	if len(r.Subjects) > 0 {
 		r.proxies(&b)
 	}
+	if len(r.LeftOut) > 0 {
+		b.WriteString("## Left out\n\n")
+		for _, l := range r.LeftOut {
+			fmt.Fprintf(&b, "- `%s`: %s\n", l.Name, strings.ReplaceAll(l.Why, "\n", " "))
+		}
+		b.WriteString("\n")
+	}
 	if r.Engine != nil {
 		r.engine(&b)
 	}
@@ -63,14 +70,7 @@ func (r *results) proxies(b *strings.Builder) {
 		fmt.Fprintf(b, "- `%s`: %s\n", s.Name, s.About)
 	}
 	b.WriteString("\nRequests/s count until the last queued leg is delivered. CPU is the time that the proxy's processes ran, in user and system mode, deliveries included; Redis's own is beside it. Ratios are to the baseline of the same round. Driver, stub, proxy and Redis share the processors, so that throughput is of all of them together. Latency at half is under a steady rate of half the throughput of the turn before; a request that has to wait for a free connection waits on the record.\n\n")
-	b.WriteString(peersNote)
-	if len(r.LeftOut) > 0 {
-		b.WriteString("\nLeft out:\n\n")
-		for _, l := range r.LeftOut {
-			fmt.Fprintf(b, "- `%s`: %s\n", l.Name, strings.ReplaceAll(l.Why, "\n", " "))
-		}
-	}
-	b.WriteString("\n")
+	b.WriteString(peersNote + "\n")
 }
 
 func (r *results) engine(b *strings.Builder) {
@@ -78,7 +78,7 @@ func (r *results) engine(b *strings.Builder) {
 	for _, body := range r.Engine.Bodies {
 		for _, e := range body.Edits {
 			us := stat{e.Nanoseconds.Median / 1000, e.Nanoseconds.Min / 1000, e.Nanoseconds.Max / 1000}
-			fmt.Fprintf(b, "| %s, %d bytes | %s | %s | %s | %.0f | %s |\n", body.Name, body.Bytes, e.Name, us.text("%.4g"), e.Megabytes.text("%.3g"), e.Allocations, e.Ratio.text("%.1f"))
+			fmt.Fprintf(b, "| %s, %d bytes | %s | %s | %s | %.0f | %s |\n", body.Name, body.Bytes, e.Name, us.text("%.1f"), e.Megabytes.text("%.0f"), e.Allocations, e.Ratio.text("%.1f"))
 		}
 	}
 	b.WriteString("\n| token | ns |\n| --- | --- |\n")
@@ -95,7 +95,7 @@ func (r *results) growth(b *strings.Builder) {
 			if len(l.Points) == 0 {
 				continue
 			}
-			end := func(p [2]float64) string { return fmt.Sprintf("%.4g %s at %.4g %s", p[1], c.Y, p[0], c.X) }
+			end := func(p [2]float64) string { return number(p[1]) + " " + c.Y + " at " + number(p[0]) + " " + c.X }
 			fmt.Fprintf(b, "| %s | %s | %s | %s | %.2f |\n", c.Name, l.Name, end(l.Points[0]), end(l.Points[len(l.Points)-1]), l.slope())
 		}
 	}

@@ -55,7 +55,7 @@ func newAxis(log bool, lo, hi, a, b float64) axis {
 		pad := max((to-from)*0.04, 0.02)
 		return axis{true, from - pad, to + pad, a, b}
 	}
-	return axis{false, 0, hi * 1.15, a, b}
+	return axis{false, 0, hi * 1.1, a, b}
 }
 
 // ticks are the values that get a line and a number: powers of ten, with 2 and
@@ -113,8 +113,8 @@ func drawPanel(b *bytes.Buffer, c *curve) {
 	if hiX == 0 || hiY == 0 {
 		return
 	}
-	x := newAxis(true, loX, hiX, left, panelWide-right)
-	y := newAxis(!c.LinesY, loY, hiY, panelHigh-bottom, top)
+	x := newAxis(!c.FlatX, loX, hiX, left, panelWide-right)
+	y := newAxis(!c.FlatY, loY, hiY, panelHigh-bottom, top)
 	fmt.Fprintf(b, `<text x="%.0f" y="22" font-size="15" fill="#111">%s</text>`+"\n", left, c.Name)
 	for _, v := range y.ticks() {
 		at := y.at(v)
