@@ -52,7 +52,7 @@ func TestAxis(t *testing.T) {
 	}{
 		{"three powers", true, 1, 1000, "1 10 100 1k"},
 		{"two powers", true, 10, 300, "10 20 50 100 200"},
-		{"from zero", false, 3, 9, "0 2 4 6 8 10"},
+		{"from zero", false, 3, 9, "0 2 4 6 8"},
 		{"thousands", false, 3, 15_000, "0 5k 10k 15k"},
 	} {
 		x := newAxis(c.log, c.lo, c.hi, 0, 100)
