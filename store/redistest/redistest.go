@@ -70,6 +70,7 @@ type Server struct {
 	exited   chan struct{}
 	log      *bytes.Buffer
 	client   *redis.Client
+	master   *Server // of ReplicaOf; nil: none
 }
 
 // Start starts a server, waits until it answers and stops it at the test's
@@ -311,6 +312,7 @@ func (s *Server) ReplicaOf(t testing.TB, master *Server) {
 	if _, err := s.Do(args...); err != nil {
 		t.Fatalf("redistest: replicaof: %v", err)
 	}
+	s.master = master
 }
 
 // InStep waits until a replica has all that its master had.
@@ -318,7 +320,15 @@ func (s *Server) InStep(t testing.TB) {
 	t.Helper()
 	until(t, "the replica to catch up", func() bool {
 		info, err := s.Do("INFO", "replication")
-		return err == nil && strings.Contains(info, "master_link_status:up")
+		if err != nil || !strings.Contains(info, "master_link_status:up") {
+			return false
+		}
+		if s.master == nil {
+			return true
+		}
+		// The master counts a replica only once it has heard of it again.
+		info, err = s.master.Do("INFO", "replication")
+		return err == nil && strings.Contains(info, "port="+strconv.Itoa(s.port)+",state=online")
 	})
 }
 

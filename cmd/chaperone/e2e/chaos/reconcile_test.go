@@ -231,11 +231,14 @@ func (s *sale) story() string {
 func (w *world) seen(s *sale) string {
 	var b strings.Builder
 	for _, name := range receiverNames {
-		for key, d := range w.receivers[name].byKey {
+		r := w.receivers[name]
+		r.mu.Lock()
+		for key, d := range r.byKey {
 			if d.sale == s {
 				fmt.Fprintf(&b, "  %s, key %s: acted %d times: %s\n", name, key, d.acted, strings.Join(d.log, ", "))
 			}
 		}
+		r.mu.Unlock()
 	}
 	return b.String()
 }
