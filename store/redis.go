@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -131,7 +132,8 @@ func OpenRedis(ctx context.Context, o RedisOptions) (Driver, error) {
 // universal translates the options into go-redis's.
 func (o *RedisOptions) universal() (*redis.UniversalOptions, error) {
 	u := &redis.UniversalOptions{
-		Addrs:    o.Addresses,
+		// go-redis appends to its list of nodes, under a lock of the client's.
+		Addrs:    slices.Clone(o.Addresses),
 		Username: o.Username,
 		DB:       o.Database,
 		Protocol: 2, // no push messages to look for before each reply
