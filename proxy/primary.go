@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"chaperone/audit"
@@ -117,7 +116,7 @@ func classify(r *rules.Route, ans *rewrite.Message, status int, readable, empty 
 	}
 	if byStatus(success) {
 		// What the body says does not count.
-		if statusMatches(success, status) {
+		if success.Admits(status) {
 			return audit.ResultReleased
 		}
 	} else if readable && !empty && ans.Succeeded(status) {
@@ -141,27 +140,15 @@ func leavesOpen(p *rules.Pending, ans *rewrite.Message, status int, legible bool
 	if len(p.Where) > 0 {
 		return legible && ans.Pending(status)
 	}
-	return slices.ContainsFunc(p.Status, func(r rules.StatusRange) bool { return status >= r.From && status <= r.To })
+	return rules.InRanges(p.Status, status)
 }
 
 // byStatus reports whether the HTTP status alone decides success.
 func byStatus(s *rules.Success) bool { return s == nil || s.HTTP || len(s.Where) == 0 }
 
-func statusMatches(s *rules.Success, status int) bool {
-	if s == nil || s.HTTP {
-		return status/100 == 2
-	}
-	for _, r := range s.Status {
-		if status >= r.From && status <= r.To {
-			return true
-		}
-	}
-	return false
-}
-
 // leaseHolds reports whether this process may act on its claims: the lease of
 // its chain was renewed recently enough that nobody takes it for dead.
-func (s *Server) leaseHolds() bool { return s.committer.LeaseAge() < leaseLimit }
+func (s *Server) leaseHolds() bool { return s.committer.LeaseFresh() }
 
 // leaseHolds reports whether the exchange may act on its claim: the lease holds,
 // and is the one under which the claim was made. Between two leases others may
@@ -170,7 +157,8 @@ func (x *exchange) leaseHolds() bool {
 	return x.s.leaseHolds() && x.s.committer.LeaseTerm() == x.term
 }
 
-// leaseLimit is half of the life of a chain's lease (PROTOCOL §2).
+// leaseLimit is half of the life of a chain's lease (PROTOCOL §2): what a claim
+// on local disk, which has no lease, may be old.
 const leaseLimit = 7500 * time.Millisecond
 
 // void ends an attempt of which provably no byte was sent.

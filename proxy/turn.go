@@ -47,12 +47,8 @@ func (s *Server) takeTurn(ctx context.Context, ref store.Ref, owner string, time
 	return t, nil
 }
 
-// age tells how long ago the turn was taken, by the clock that says more: a
-// machine that was suspended finds one of them where it was.
-func (t *turn) age() time.Duration {
-	now := time.Now()
-	return max(now.Sub(t.taken), now.Round(0).Sub(t.taken.Round(0)))
-}
+// age tells how long ago the turn was taken.
+func (t *turn) age() time.Duration { return store.Age(t.taken, time.Now()) }
 
 // holds reports whether a call of at most timeout that begins now is over
 // before anybody else may take the turn.

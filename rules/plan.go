@@ -441,6 +441,25 @@ type Success struct {
 // StatusRange is an inclusive range of HTTP status codes.
 type StatusRange struct{ From, To int }
 
+// Admits reports whether success admits an HTTP status, whatever the body says:
+// where it names none, any 2xx.
+func (s *Success) Admits(status int) bool {
+	if s == nil || len(s.Status) == 0 {
+		return status/100 == 2
+	}
+	return InRanges(s.Status, status)
+}
+
+// InRanges reports whether a status is in one of some ranges.
+func InRanges(ranges []StatusRange, status int) bool {
+	for _, r := range ranges {
+		if status >= r.From && status <= r.To {
+			return true
+		}
+	}
+	return false
+}
+
 // Where asks that the answer's value at Path be one of Values: decoded text
 // for strings, the literal for numbers, true, false and null.
 type Where struct {

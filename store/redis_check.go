@@ -31,13 +31,7 @@ func (d *redisDriver) Check(ctx context.Context) (Status, error) {
 		s.add(n)
 		return nil
 	}
-	var err error
-	if c, ok := d.side.(*redis.ClusterClient); ok {
-		err = c.ForEachMaster(ctx, one)
-	} else {
-		err = one(ctx, d.side.(*redis.Client))
-	}
-	if err != nil {
+	if err := d.eachMaster(ctx, one); err != nil {
 		return s, d.checkErr(err)
 	}
 	if err := errors.Join(wrong...); err != nil {

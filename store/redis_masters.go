@@ -31,13 +31,7 @@ func (d *redisDriver) Generation(ctx context.Context) (string, error) {
 		ids = append(ids, id)
 		return nil
 	}
-	var err error
-	if c, ok := d.side.(*redis.ClusterClient); ok {
-		err = c.ForEachMaster(ctx, one)
-	} else {
-		err = one(ctx, d.side.(*redis.Client))
-	}
-	if err != nil {
+	if err := d.eachMaster(ctx, one); err != nil {
 		return "", readErr(err)
 	}
 	if len(ids) == 0 {

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,6 +23,19 @@ func TestClusterConformance(t *testing.T) {
 	})
 }
 
+// moveOn moves the slots of keys, each from its master to the next.
+func moveOn(t *testing.T, c *redistest.Cluster, keys ...string) {
+	t.Helper()
+	for _, key := range keys {
+		slot := c.Slot(t, key)
+		at := slices.Index(c.Masters, c.Owner(t, slot))
+		if at < 0 {
+			t.Fatalf("the owner of slot %d is no master", slot)
+		}
+		c.Migrate(t, slot, c.Masters[(at+1)%len(c.Masters)])
+	}
+}
+
 // TestClusterMigration moves the slots of the log, and of registers and
 // queues, from node to node under load.
 func TestClusterMigration(t *testing.T) {
@@ -34,16 +48,7 @@ func TestClusterMigration(t *testing.T) {
 	l := startLoad(t, startCommitter(t, d, store.CommitterOptions{}))
 	l.more(t, 100)
 	for round := range 6 {
-		for _, key := range []string{"{node-a}:log", "{q.0}:doubt", "{q.7}:doubt", store.ClaimKey(fmt.Sprint("k", round), 1)} {
-			slot := c.Slot(t, key)
-			owner := c.Owner(t, slot)
-			for i, s := range c.Masters {
-				if s == owner {
-					c.Migrate(t, slot, c.Masters[(i+1)%3])
-					break
-				}
-			}
-		}
+		moveOn(t, c, "{node-a}:log", "{q.0}:doubt", "{q.7}:doubt", store.ClaimKey(fmt.Sprint("k", round), 1))
 		l.more(t, 20)
 	}
 	l.check(t, d)

@@ -234,14 +234,19 @@ func parseScan(s string) (scanCursor, error) {
 	return scanCursor{master, n}, nil
 }
 
+// eachMaster calls f with a client of each master, of a Cluster's several at
+// once.
+func (d *redisDriver) eachMaster(ctx context.Context, f func(ctx context.Context, c *redis.Client) error) error {
+	if c, ok := d.side.(*redis.ClusterClient); ok {
+		return c.ForEachMaster(ctx, f)
+	}
+	return f(ctx, d.side.(*redis.Client))
+}
+
 // masters gives a client for each master, in order of their addresses.
 func (d *redisDriver) masters(ctx context.Context) ([]*redis.Client, error) {
-	c, ok := d.side.(*redis.ClusterClient)
-	if !ok {
-		return []*redis.Client{d.side.(*redis.Client)}, nil
-	}
 	found := make(chan *redis.Client, 1024)
-	err := c.ForEachMaster(ctx, func(_ context.Context, c *redis.Client) error {
+	err := d.eachMaster(ctx, func(_ context.Context, c *redis.Client) error {
 		found <- c
 		return nil
 	})

@@ -126,13 +126,7 @@ func (d *redisDriver) loadScripts(ctx context.Context) error {
 		}
 		return nil
 	}
-	var err error
-	if c, ok := d.side.(*redis.ClusterClient); ok {
-		err = c.ForEachMaster(ctx, load)
-	} else {
-		err = load(ctx, d.side.(*redis.Client))
-	}
-	if err != nil {
+	if err := d.eachMaster(ctx, load); err != nil {
 		return away(fmt.Errorf("load scripts: %w", err))
 	}
 	return nil

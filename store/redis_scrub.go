@@ -31,11 +31,7 @@ func (d *redisDriver) Scrub(ctx context.Context) (s Scrubbed, err error) {
 		}
 		return err
 	}
-	if c, ok := d.side.(*redis.ClusterClient); ok {
-		err = c.ForEachMaster(ctx, one)
-	} else {
-		err = one(ctx, d.side.(*redis.Client))
-	}
+	err = d.eachMaster(ctx, one)
 	switch {
 	case err == nil:
 		return s, nil

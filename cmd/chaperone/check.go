@@ -154,6 +154,18 @@ func loadPolicy(file string, cfg *config) (*rules.Plan, *rewrite.Engine, rules.D
 	return plan, engine, ds
 }
 
+// loadPlan is loadPolicy for a verb that needs the plan of a configuration.
+// Diagnostics are printed if there is a mistake among them, and then there is no
+// plan.
+func (a *app) loadPlan(cfg *config, file string) (*rules.Plan, error) {
+	plan, _, ds := loadPolicy(cfg.rules, cfg)
+	if ds.HasErrors() {
+		writeDiagnostics(a.err, ds)
+		return nil, configError(ds, file)
+	}
+	return plan, nil
+}
+
 // together judges what neither file can be blamed for alone.
 func together(cfg *config, plan *rules.Plan) rules.Diagnostics {
 	var ds rules.Diagnostics

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -75,20 +74,13 @@ func (a *app) openKeyDesk(ctx context.Context, cfg *config) (keyDesk, error) {
 
 // keysError says what to do about what a keyDesk returned.
 func keysError(err error, hint string) error {
-	var known *failure
-	var refused *control.Error
-	switch {
-	case err == nil, errors.As(err, &known):
-		return err
-	case errors.Is(err, context.Canceled):
-		return &failure{code: exitFailed}
-	case !errors.As(err, &refused):
-		return failed("", "%w", err)
-	}
-	if hint == "" && refused.Status == http.StatusConflict {
+	switch status := refusedWith(err); {
+	case status == 0:
+		hint = ""
+	case status == http.StatusConflict && hint == "":
 		hint = "look again with `chaperone keys list`"
 	}
-	return failed(hint, "%w", err)
+	return deskError(err, hint)
 }
 
 // reasonFlag gives a verb its --reason, which checkReason holds.

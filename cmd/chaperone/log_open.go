@@ -33,6 +33,17 @@ type reading interface {
 	Close()
 }
 
+// dial reads the configuration and reaches the proxy that runs on its data
+// folder; the client is nil where none runs. The error is ready to be shown.
+func (a *app) dial(ctx context.Context, file string) (*config, *control.Client, error) {
+	cfg, err := a.openConfig(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := dialProxy(ctx, cfg)
+	return cfg, c, err
+}
+
 // dialProxy reaches the proxy that runs on the data folder. It gives nil, and no
 // error, where none runs: the files may be opened then. The error is ready to be
 // shown.
@@ -52,11 +63,7 @@ func dialProxy(ctx context.Context, cfg *config) (*control.Client, error) {
 // openReading asks the proxy that runs on the data folder, and opens the store
 // and the keyring where none runs. The error is ready to be shown.
 func (a *app) openReading(ctx context.Context, file string) (reading, error) {
-	cfg, err := a.openConfig(file)
-	if err != nil {
-		return nil, err
-	}
-	c, err := dialProxy(ctx, cfg)
+	cfg, c, err := a.dial(ctx, file)
 	if err != nil {
 		return nil, err
 	}
@@ -69,18 +76,37 @@ func (a *app) openReading(ctx context.Context, file string) (reading, error) {
 // readingError says what went wrong while reading.
 func readingError(err error) error {
 	var known *failure
-	var refused *control.Error
+	switch {
+	case errors.Is(err, control.ErrCut):
+		return deskError(err, "what was shown is not all; try again")
+	case refusedWith(err) != 0 && !errors.As(err, &known):
+		err = fmt.Errorf("the proxy says: %w", err)
+	}
+	return deskError(err, "")
+}
+
+// deskError says what a running proxy, or its files, could not do. Errors that
+// are ready to be shown stay as they are; who ended the work himself is told
+// nothing.
+func deskError(err error, hint string) error {
+	var known *failure
 	switch {
 	case err == nil, errors.As(err, &known):
 		return err
 	case errors.Is(err, context.Canceled):
 		return &failure{code: exitFailed}
-	case errors.Is(err, control.ErrCut):
-		return failed("what was shown is not all; try again", "%w", err)
-	case errors.As(err, &refused):
-		return failed("", "the proxy says: %w", err)
 	}
-	return failed("", "%w", err)
+	return failed(hint, "%w", err)
+}
+
+// refusedWith returns the HTTP status with which the proxy, or the desk on its
+// files, refused; 0 where the error is another one.
+func refusedWith(err error) int {
+	var refused *control.Error
+	if errors.As(err, &refused) {
+		return refused.Status
+	}
+	return 0
 }
 
 // files reads the store of a proxy that does not run.

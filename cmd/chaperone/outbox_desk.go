@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"github.com/spf13/cobra"
@@ -48,11 +47,7 @@ func (f *fileLegs) DropLeg(ctx context.Context, d control.LegDrop) (control.LegD
 // and the keyring where none runs, and the policy too where a body is wanted.
 // The error is ready to be shown.
 func (a *app) openLegDesk(ctx context.Context, file string, bodies bool) (legDesk, error) {
-	cfg, err := a.openConfig(file)
-	if err != nil {
-		return nil, err
-	}
-	c, err := dialProxy(ctx, cfg)
+	cfg, c, err := a.dial(ctx, file)
 	if err != nil {
 		return nil, err
 	}
@@ -61,12 +56,9 @@ func (a *app) openLegDesk(ctx context.Context, file string, bodies bool) (legDes
 	}
 	var plan *rules.Plan
 	if bodies {
-		loaded, _, ds := loadPolicy(cfg.rules, cfg)
-		if ds.HasErrors() {
-			writeDiagnostics(a.err, ds)
-			return nil, configError(ds, file)
+		if plan, err = a.loadPlan(cfg, file); err != nil {
+			return nil, err
 		}
-		plan = loaded
 	}
 	f, err := a.openFiles(ctx, cfg)
 	if err != nil {
@@ -77,17 +69,10 @@ func (a *app) openLegDesk(ctx context.Context, file string, bodies bool) (legDes
 
 // legError says what to do about what a legDesk returned.
 func legError(err error) error {
-	var known *failure
-	var refused *control.Error
-	switch {
-	case err == nil, errors.As(err, &known):
-		return err
-	case errors.Is(err, context.Canceled):
-		return &failure{code: exitFailed}
-	case errors.As(err, &refused) && refused.Status == http.StatusNotFound:
-		return failed("see `chaperone outbox list`", "%w", err)
+	if refusedWith(err) == http.StatusNotFound {
+		return deskError(err, "see `chaperone outbox list`")
 	}
-	return failed("", "%w", err)
+	return deskError(err, "")
 }
 
 // legArgument takes the name of a leg.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -60,7 +59,7 @@ func outboxResolve(ctx context.Context, a *app, o outboxResolveOptions, sale str
 	ask := control.Resolve{Sale: sale, Charged: o.charged, Reason: o.reason}
 	done, err := a.resolveDoubt(ctx, o.config, ask)
 	if err != nil {
-		return resolveError(err)
+		return deskError(err, "see `chaperone outbox doubts`")
 	}
 	if o.asJSON {
 		return writeNDJSON(a.out, done)
@@ -82,11 +81,7 @@ func outboxResolve(ctx context.Context, a *app, o outboxResolveOptions, sale str
 // where none runs.
 func (a *app) resolveDoubt(ctx context.Context, file string, ask control.Resolve) (control.Resolved, error) {
 	var none control.Resolved
-	cfg, err := a.openConfig(file)
-	if err != nil {
-		return none, err
-	}
-	c, err := dialProxy(ctx, cfg)
+	cfg, c, err := a.dial(ctx, file)
 	if err != nil {
 		return none, err
 	}
@@ -100,15 +95,4 @@ func (a *app) resolveDoubt(ctx context.Context, file string, ask control.Resolve
 	}
 	defer f.Close()
 	return proxy.DoubtDesk{Outbox: f.outbox, Commit: f.recordEntries}.Resolve(ctx, localUser(), ask)
-}
-
-func resolveError(err error) error {
-	var known *failure
-	switch {
-	case errors.As(err, &known):
-		return err
-	case errors.Is(err, context.Canceled):
-		return &failure{code: exitFailed}
-	}
-	return failed("see `chaperone outbox doubts`", "%w", err)
 }

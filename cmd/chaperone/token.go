@@ -105,21 +105,16 @@ func (t *fileTokens) RebuildTokens(ctx context.Context, r control.TokenRebuild) 
 // store, the keyring and the policy where none runs. The error is ready to be
 // shown.
 func (a *app) openTokenDesk(ctx context.Context, file string) (tokenDesk, error) {
-	cfg, err := a.openConfig(file)
-	if err != nil {
-		return nil, err
-	}
-	c, err := dialProxy(ctx, cfg)
+	cfg, c, err := a.dial(ctx, file)
 	if err != nil {
 		return nil, err
 	}
 	if c != nil {
 		return c, nil
 	}
-	plan, _, ds := loadPolicy(cfg.rules, cfg)
-	if ds.HasErrors() {
-		writeDiagnostics(a.err, ds)
-		return nil, configError(ds, file)
+	plan, err := a.loadPlan(cfg, file)
+	if err != nil {
+		return nil, err
 	}
 	f, err := a.openFiles(ctx, cfg)
 	if err != nil {
@@ -134,17 +129,10 @@ func (a *app) openTokenDesk(ctx context.Context, file string) (tokenDesk, error)
 
 // tokenError says what to do about what a tokenDesk returned.
 func tokenError(err error) error {
-	var known *failure
-	var refused *control.Error
-	switch {
-	case err == nil, errors.As(err, &known):
-		return err
-	case errors.Is(err, context.Canceled):
-		return &failure{code: exitFailed}
-	case errors.As(err, &refused) && refused.Status == http.StatusTooManyRequests:
-		return failed("limits: in rules.yaml are the callers'; an operator has the defaults, and they end with the day or the hour", "%w", err)
+	if refusedWith(err) == http.StatusTooManyRequests {
+		return deskError(err, "limits: in rules.yaml are the callers'; an operator has the defaults, and they end with the day or the hour")
 	}
-	return failed("", "%w", err)
+	return deskError(err, "")
 }
 
 // scopeFlag gives a verb its --scope.

@@ -8,7 +8,7 @@ import "chaperone/rules"
 func (m *Message) Succeeded(status int) bool {
 	p := m.prog
 	s := p.route.Legs[p.route.Primary].Success
-	return s != nil && succeeds(s, status) && m.hold(s.Where, p.whereSlot)
+	return s != nil && s.Admits(status) && m.hold(s.Where, p.whereSlot)
 }
 
 // Pending reports whether the scanned answer, which came with this HTTP status,
@@ -17,7 +17,7 @@ func (m *Message) Succeeded(status int) bool {
 func (m *Message) Pending(status int) bool {
 	p := m.prog
 	w := p.route.Legs[p.route.Primary].Pending
-	return w != nil && inRanges(w.Status, status) && m.hold(w.Where, p.pendingSlot) && !m.Succeeded(status)
+	return w != nil && rules.InRanges(w.Status, status) && m.hold(w.Where, p.pendingSlot) && !m.Succeeded(status)
 }
 
 // hold reports whether all conditions are met, whose values are in slots from
@@ -29,24 +29,6 @@ func (m *Message) hold(where []rules.Where, first int) bool {
 		}
 	}
 	return true
-}
-
-// succeeds reports whether success admits a status; where it names none, any
-// 2xx does.
-func succeeds(s *rules.Success, status int) bool {
-	if len(s.Status) == 0 {
-		return status >= 200 && status <= 299
-	}
-	return inRanges(s.Status, status)
-}
-
-func inRanges(ranges []rules.StatusRange, status int) bool {
-	for _, r := range ranges {
-		if status >= r.From && status <= r.To {
-			return true
-		}
-	}
-	return false
 }
 
 func (m *Message) whereHolds(w *rules.Where, n *node) bool {

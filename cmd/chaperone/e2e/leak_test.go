@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"chaperone/cmd/chaperone/e2e/rig"
 	"chaperone/store/redistest"
 )
 
@@ -56,17 +57,7 @@ func (w *world) pan() string {
 	for len(digits) < s.n-1 {
 		digits = append(digits, byte('0'+w.Intn(10)))
 	}
-	sum := 0
-	for i := range digits {
-		d := int(digits[len(digits)-1-i] - '0')
-		if i%2 == 0 {
-			if d *= 2; d > 9 {
-				d -= 9
-			}
-		}
-		sum += d
-	}
-	return string(append(digits, byte('0'+(10-sum%10)%10)))
+	return rig.Luhn(digits)
 }
 
 // dress writes a card number as a JSON value in one of the ways in which a

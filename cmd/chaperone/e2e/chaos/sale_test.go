@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"chaperone/cmd/chaperone/e2e/rig"
 )
 
 // mark begins every secret of a sale that is no number, so that a search of
@@ -68,18 +70,7 @@ func spell(n uint64, size int) string {
 // pan makes the k-th card number, Luhn-valid. Those that begin with 5 are
 // declined.
 func pan(first byte, k int) string {
-	digits := fmt.Appendf(nil, "%c%04d%010d", first, 1000+(k*7919)%8999, k)
-	sum := 0
-	for i := range digits {
-		d := int(digits[len(digits)-1-i] - '0')
-		if i%2 == 0 {
-			if d *= 2; d > 9 {
-				d -= 9
-			}
-		}
-		sum += d
-	}
-	return string(append(digits, byte('0'+(10-sum%10)%10)))
+	return rig.Luhn(fmt.Appendf(nil, "%c%04d%010d", first, 1000+(k*7919)%8999, k))
 }
 
 // newSale draws the n-th sale.
