@@ -29,7 +29,7 @@ CHAOS  ?= 9m
 SEED   ?= 0
 REPORT ?=
 
-.PHONY: help run build test lint bench chaos fips clean test-tools vault-server
+.PHONY: help run build generate test lint bench chaos fips clean test-tools vault-server
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ run: ## Show a sale on its way through the proxy, and stay up
 
 build: ## Build bin/chaperone, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/chaperone ./cmd/chaperone
+
+generate: ## Write anew what is generated from the code: schemas and references
+	$(GO) generate ./cmd/chaperone
 
 test: test-tools vault-server ## Run every test, with real Redis and Vault
 	$(GO) test -p $(PARALLEL) -timeout $(TIMEOUT) $(COUNTED)

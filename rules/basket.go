@@ -44,7 +44,7 @@ func (l *loader) readBasket(n yamlfile.Node) {
 	}
 	b.Currency = l.optionalPath(m.Get("currency"))
 	if units := m.Get("units"); units.Written() {
-		if word, ok := units.OneOf("minor", "major"); ok && word == "major" {
+		if word, ok := units.Word(); ok && word == "major" {
 			b.Units = UnitsMajor
 			if !m.Get("currency").Written() {
 				units.Fail("currency_missing", "amounts in major units cannot be read without their currency", "write currency: and the path of its code")
@@ -58,7 +58,7 @@ func (l *loader) readBasket(n yamlfile.Node) {
 	l.otherwise(m.Require("otherwise", "name the class of an item that no rule takes; the stricter one is the safe choice"), b)
 	l.allocations(m.Get("tax"), m.Get("tip"), b)
 	if v := m.Get("tolerance"); v.Written() {
-		b.Tolerance = v.Int(0, maxTolerance)
+		b.Tolerance = v.Whole()
 	}
 	m.Done()
 }
@@ -154,8 +154,8 @@ func (l *loader) refClass(n yamlfile.Node) ClassID {
 
 // allocations reads which items tax and tip belong to.
 func (l *loader) allocations(tax, tip yamlfile.Node, b *Basket) {
-	b.Tax = l.allocation(tax, "taxable", []string{"pro_rata", "lines", "included"})
-	b.Tip = l.allocation(tip, "to", []string{"pro_rata"})
+	b.Tax = l.allocation(tax, "taxable")
+	b.Tip = l.allocation(tip, "to")
 	switch {
 	case b.Tax.Kind == AllocateLines && b.Line.Tax == nil:
 		tax.Fail("conflicting_keys", "tax: lines takes the tax of each line, and basket.line names none", "write line.tax, or use taxable, pro_rata or included")
@@ -177,13 +177,13 @@ func (l *loader) allocations(tax, tip yamlfile.Node, b *Basket) {
 }
 
 // allocation reads a word, or {key: [classes]}.
-func (l *loader) allocation(n yamlfile.Node, key string, words []string) Allocation {
+func (l *loader) allocation(n yamlfile.Node, key string) Allocation {
 	kinds := map[string]AllocationKind{"pro_rata": AllocateProRata, "lines": AllocateLines, "included": AllocateIncluded}
 	if n.Kind() != yamlfile.Mapping {
 		if !n.Written() {
 			return Allocation{}
 		}
-		word, _ := n.OneOf(words...)
+		word, _ := n.Word()
 		return Allocation{Kind: kinds[word]}
 	}
 	m := n.Map()

@@ -100,7 +100,7 @@ func (l *loader) callerTokens(m *yamlfile.Map, c *Caller) {
 			to  *int
 		}{{"mints_per_day", &c.Limits.MintsPerDay}, {"reveals_per_day", &c.Limits.RevealsPerDay}, {"failed_reveals_per_hour", &c.Limits.FailedRevealsPerHour}} {
 			if n := lm.Get(limit.key); n.Written() {
-				*limit.to = int(n.Int(0, maxCallerLimit))
+				*limit.to = int(n.Whole())
 			}
 		}
 		lm.Done()
@@ -110,7 +110,7 @@ func (l *loader) callerTokens(m *yamlfile.Map, c *Caller) {
 		return
 	}
 	for _, n := range tokens.OneOrMore() {
-		word, ok := n.OneOf(rightNames...)
+		word, ok := n.Word()
 		for i, name := range rightNames {
 			if ok && name == word {
 				c.Tokens |= 1 << i

@@ -65,10 +65,10 @@ func (l *loader) destination(e yamlfile.Entry) {
 		d.CAFile = l.fileName(v)
 	}
 	if v := m.Get("timeout"); v.Written() {
-		d.Timeout = v.Duration(minTimeout, maxTimeout)
+		d.Timeout = v.Span()
 	}
 	if v := m.Get("max_connections"); v.Written() {
-		d.MaxConns = int(v.Int(1, maxConnections))
+		d.MaxConns = int(v.Whole())
 	}
 	d.Response = l.response(nodes.response)
 	m.Done()

@@ -50,7 +50,7 @@ func (l *loader) followsMap(m *yamlfile.Map, f *Follows, nodes *routeNodes) {
 	fn.release, fn.cancel = m.Get("release"), m.Get("cancel")
 	f.Amount = l.optionalPath(fn.amount)
 	if fn.by.Written() {
-		switch word, _ := fn.by.OneOf("total", "subtotal", "tax", "tip"); word {
+		switch word, _ := fn.by.Word(); word {
 		case "subtotal":
 			f.By = ShareSubtotal
 		case "tax":
@@ -63,10 +63,10 @@ func (l *loader) followsMap(m *yamlfile.Map, f *Follows, nodes *routeNodes) {
 		}
 	}
 	if within := m.Get("within"); within.Written() {
-		f.Within = within.Duration(minTTL, maxFollowed)
+		f.Within = within.Span()
 	}
 	if unknown := m.Get("unknown"); unknown.Written() {
-		word, _ := unknown.OneOf("refuse", "send")
+		word, _ := unknown.Word()
 		f.Unknown = word == "send"
 	}
 	f.Release, f.Cancel = l.decides(fn.release), l.decides(fn.cancel)
@@ -79,7 +79,7 @@ func (l *loader) decides(n yamlfile.Node) *Decides {
 	case !n.Written():
 		return nil
 	case n.Kind() == yamlfile.Scalar:
-		if _, ok := n.OneOf("success"); !ok {
+		if _, ok := n.Word(); !ok {
 			return nil
 		}
 		return &Decides{Success: true}

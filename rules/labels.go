@@ -199,7 +199,7 @@ func (l *loader) detectors(id LabelID, n yamlfile.Node) {
 		case slices.Contains(detectorsLater, name):
 			d.Fail("detector_not_available", fmt.Sprintf("the detector %q is not available yet in this version", name), "remove it, and label such values by their paths")
 		case name != "pan":
-			hint := yamlfile.Suggest(name, []string{"pan"})
+			hint := yamlfile.Suggest(name, detectorNames)
 			if hint == "" {
 				hint = "this version has the detector pan"
 			}

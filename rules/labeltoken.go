@@ -53,7 +53,7 @@ func (l *loader) formatName(id LabelID, n yamlfile.Node) {
 	case name == string(FormatPAN) || name == string(FormatSealed) || name == string(FormatVaulted):
 		label.Format = TokenFormat(name)
 	default:
-		hint := yamlfile.Suggest(name, []string{"pan", "sealed", "vaulted"})
+		hint := yamlfile.Suggest(name, tokenFormats)
 		if hint == "" {
 			hint = "use one of: pan, sealed, vaulted"
 		}
@@ -82,7 +82,7 @@ func (l *loader) tokenOptions(id LabelID, m *yamlfile.Map) {
 		return
 	}
 	if ttl.Written() {
-		label.Vaulted.TTL = ttl.Duration(minTokenTTL, maxTokenTTL)
+		label.Vaulted.TTL = ttl.Span()
 	}
 	for _, option := range []yamlfile.Node{keep, luhn} {
 		if option.Written() && !l.plan.inFamily(id, labelPAN) {
@@ -91,12 +91,12 @@ func (l *loader) tokenOptions(id LabelID, m *yamlfile.Map) {
 		}
 	}
 	if keep.Written() {
-		if word, ok := keep.OneOf("bin6+last4", "last4", "none"); ok {
+		if word, ok := keep.Word(); ok {
 			label.Vaulted.Keep = map[string]Keep{"bin6+last4": KeepBIN6Last4, "last4": KeepLast4, "none": KeepNothing}[word]
 		}
 	}
 	if luhn.Written() {
-		word, _ := luhn.OneOf("fail", "valid")
+		word, _ := luhn.Word()
 		label.Vaulted.Luhn = word == "valid"
 	}
 	if label.Vaulted.Luhn && label.Vaulted.Keep != KeepLast4 {

@@ -52,14 +52,14 @@ func (l *loader) leg(n yamlfile.Node, r *Route, nodes *routeNodes, names map[str
 	}
 	leg.Sync = l.mode(m.Get("mode"), leg.Primary)
 	if method := m.Get("method"); method.Written() {
-		leg.Method, _ = method.OneOf(methods...)
+		leg.Method, _ = method.Word()
 	}
 	if ln.path.Written() {
 		leg.Path = l.legPath(ln.path, r)
 	}
 	l.legItems(&leg, ln.items)
 	if ln.totals.Written() {
-		word, _ := ln.totals.OneOf("recompute")
+		word, _ := ln.totals.Word()
 		leg.Recompute = word == "recompute"
 	}
 	ln.keep = m.Require("keep", "list the members that the destination needs, or write keep: all")
@@ -120,7 +120,7 @@ func (l *loader) mode(n yamlfile.Node, primary bool) (sync bool) {
 	if !n.Written() {
 		return false
 	}
-	word, ok := n.OneOf("queued", "sync")
+	word, ok := n.Word()
 	if ok && primary {
 		n.Fail("conflicting_keys", "the primary is always called at once, so it has no mode", "remove the key")
 	}

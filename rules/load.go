@@ -50,7 +50,7 @@ func load(file string, src []byte, readFile func(name string) ([]byte, error), n
 		plan: &Plan{File: file}, files: map[string][]byte{},
 		labelNodes: map[LabelID]yamlfile.Node{}, lostLabel: map[LabelID]bool{},
 	}
-	root := yamlfile.Parse(file, src, l.diags)
+	root := yamlfile.Parse(file, src, l.diags).Shaped(policyShape)
 	if root.Written() {
 		l.policy(root.Map())
 	}

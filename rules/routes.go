@@ -88,7 +88,7 @@ func (l *loader) route(n yamlfile.Node, names map[string]bool) {
 	}
 	l.match(m.Require("match", "write what the route takes, as in match: {method: POST, path: /v1/checkout}"), &r, &nodes)
 	if nodes.items.Written() {
-		word, _ := nodes.items.OneOf("required", "optional")
+		word, _ := nodes.items.Word()
 		r.ItemsOptional = word == "optional"
 	}
 	l.idempotency(m.Get("idempotency"), &r, &nodes)
@@ -117,7 +117,7 @@ func (l *loader) route(n yamlfile.Node, names map[string]bool) {
 func (l *loader) match(n yamlfile.Node, r *Route, nodes *routeNodes) {
 	m := n.Map()
 	if method := m.Require("method", "write the HTTP method, as in method: POST"); method.Written() {
-		r.Method, _ = method.OneOf(methods...)
+		r.Method, _ = method.Word()
 	}
 	nodes.path = m.Require("path", "write the path, as in path: /v1/checkout")
 	if nodes.path.Written() {
@@ -153,7 +153,7 @@ func (l *loader) idempotency(n yamlfile.Node, r *Route, nodes *routeNodes) {
 		i.Ignore = l.paths(ignore.OneOrMore())
 	}
 	if ttl := m.Get("ttl"); ttl.Written() {
-		i.TTL = ttl.Duration(minTTL, maxTTL)
+		i.TTL = ttl.Span()
 	}
 	m.Done()
 	r.Idempotency = i
@@ -184,7 +184,7 @@ func (l *loader) purpose(n yamlfile.Node, r *Route) {
 func (l *loader) ways(doubt, outage yamlfile.Node, r *Route, nodes *routeNodes) {
 	nodes.onDoubt, nodes.onOutage = doubt, outage
 	if doubt.Written() {
-		switch word, _ := doubt.OneOf("hold", "retry", "replay"); word {
+		switch word, _ := doubt.Word(); word {
 		case "retry":
 			r.OnDoubt = DoubtRetry
 		case "replay":
@@ -192,7 +192,7 @@ func (l *loader) ways(doubt, outage yamlfile.Node, r *Route, nodes *routeNodes) 
 		}
 	}
 	if outage.Written() {
-		switch word, _ := outage.OneOf("spool", "refuse"); word {
+		switch word, _ := outage.Word(); word {
 		case "spool":
 			r.OnOutage = OutageSpool
 		case "refuse":

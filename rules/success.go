@@ -11,7 +11,7 @@ import (
 // http for any 2xx, or a map of status and where.
 func (l *loader) success(n yamlfile.Node) *Success {
 	if n.Kind() == yamlfile.Scalar {
-		n.OneOf("http")
+		n.Word()
 		return &Success{HTTP: true}
 	}
 	m := n.Map()
@@ -72,7 +72,7 @@ func (l *loader) pending(n yamlfile.Node) *Pending {
 	}
 	p.Where = l.wheres(where, ofAnswer)
 	if within.Written() {
-		p.Within = within.Duration(minTTL, maxTTL)
+		p.Within = within.Span()
 	}
 	return p
 }

@@ -55,7 +55,7 @@ func unreadable(file string, err error) rules.Diagnostic {
 func parseConfig(file string, src []byte) (*config, rules.Diagnostics) {
 	var ds rules.Diagnostics
 	cfg := &config{}
-	if root := yamlfile.Parse(file, src, &ds); root.Present() {
+	if root := yamlfile.Parse(file, src, &ds).Shaped(configShape); root.Present() {
 		r := configReader{dir: filepath.Dir(file)}
 		cfg = r.read(root)
 	}
@@ -214,14 +214,14 @@ func (r configReader) limits(n yamlfile.Node) limitsConfig {
 	}
 	m := n.Map()
 	if v := m.Get("body"); v.Present() {
-		l.body = int(v.Size(minBody, maxBody))
+		l.body = int(v.Bytes())
 	}
 	if v := m.Get("depth"); v.Present() {
-		l.depth = int(v.Int(minDepth, maxDepth))
+		l.depth = int(v.Whole())
 	}
 	timeout := func(key string, into *time.Duration) {
 		if v := m.Get(key); v.Present() {
-			*into = v.Duration(minTimeout, maxTimeout)
+			*into = v.Span()
 		}
 	}
 	timeout("read_timeout", &l.readTimeout)
@@ -238,10 +238,10 @@ func (r configReader) log(n yamlfile.Node) logConfig {
 	}
 	m := n.Map()
 	if v := m.Get("level"); v.Present() {
-		l.level, _ = v.OneOf("debug", "info", "warn", "error")
+		l.level, _ = v.Word()
 	}
 	if v := m.Get("format"); v.Present() {
-		format, _ := v.OneOf("text", "json")
+		format, _ := v.Word()
 		l.json = format == "json"
 	}
 	m.Done()

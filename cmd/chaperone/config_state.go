@@ -38,7 +38,7 @@ func (r configReader) outage(m *yamlfile.Map, s *stateConfig) {
 		s.spool = defaultSpool
 	}
 	if n := m.Get("on_outage"); n.Present() {
-		word, ok := n.OneOf("refuse", "spool")
+		word, ok := n.Word()
 		switch {
 		case ok && word == "spool" && s.redis == nil:
 			n.Fail("nothing_to_spool", "on_outage: spool is for a store elsewhere, and the embedded one is not", "leave on_outage out: the embedded store is on the same disk as the spool would be")
@@ -51,7 +51,7 @@ func (r configReader) outage(m *yamlfile.Map, s *stateConfig) {
 			n.Fail("nothing_to_spool", "spool_limit is for a store elsewhere, and the embedded one is not", "leave spool_limit out")
 			return
 		}
-		s.spool = n.Size(minSpool, maxSpool)
+		s.spool = n.Bytes()
 	}
 }
 
@@ -72,7 +72,7 @@ func (r configReader) redis(n yamlfile.Node) *redisConfig {
 		c.passwordFile = r.path(v)
 	}
 	if v := m.Get("durability"); v.Present() {
-		word, _ := v.OneOf("local", "replica")
+		word, _ := v.Word()
 		c.replicated = word == "replica"
 	}
 	r.redisTLS(m.Get("tls"), c)
@@ -167,7 +167,7 @@ func (r configReader) keys(n yamlfile.Node) keysConfig {
 	m := n.Map()
 	vault, local := m.Get("vault"), m.Get("local")
 	if v := m.Get("cryptoperiod"); v.Present() {
-		k.cryptoperiod = v.Duration(minCryptoperiod, maxCryptoperiod)
+		k.cryptoperiod = v.Span()
 	}
 	if vault.Present() {
 		k.vault = r.vault(vault)

@@ -34,6 +34,7 @@ func commands(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newDemoCommand(a),
 		newCheckCommand(a),
+		newSchemaCommand(a),
 		newExplainCommand(a),
 		newRunCommand(a),
 		newLogCommand(a),

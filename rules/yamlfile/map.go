@@ -52,7 +52,7 @@ func (n Node) Map() *Map {
 			continue
 		}
 		seen[key] = at
-		value := n.doc.node(v.Value, child(n.path, key))
+		value := n.doc.node(v.Value, child(n.path, key)).Shaped(n.shape.value(key))
 		if value.kind == Null {
 			value.at = at // an absent value has no good place of its own
 		}
@@ -84,8 +84,12 @@ func (m *Map) Node() Node { return m.node }
 // Entries returns all keys in the order of the file.
 func (m *Map) Entries() []Entry { return m.entries }
 
-// Get returns the value of a key; an absent one is an Absent node.
+// Get returns the value of a key; an absent one is an Absent node. To ask for a
+// key that the model of the file does not have is a bug of ours, and panics.
 func (m *Map) Get(key string) Node {
+	if !m.node.shape.has(key) {
+		panic(fmt.Sprintf("yamlfile: the model of the file has no key %q in %s; add it to the shape", key, m.node.Name()))
+	}
 	if !slices.Contains(m.asked, key) {
 		m.asked = append(m.asked, key)
 	}

@@ -37,6 +37,7 @@ type Node struct {
 	quoted bool
 	at     diag.Position
 	path   string
+	shape  *Shape // nil: the file has no model here
 }
 
 // node makes a Node of a syntax node. Path is its place in the file, in dots,
@@ -105,7 +106,7 @@ func (n Node) Items() []Node {
 	seq := n.ast.(*ast.SequenceNode)
 	items := make([]Node, 0, len(seq.Values))
 	for i, v := range seq.Values {
-		item := n.doc.node(v, fmt.Sprintf("%s[%d]", n.path, i))
+		item := n.doc.node(v, fmt.Sprintf("%s[%d]", n.path, i)).Shaped(n.shape.element())
 		if item.kind == Null && i < len(seq.Entries) {
 			item.at = n.doc.at(seq.Entries[i].Start) // an absent value has no good place of its own
 		}
@@ -118,6 +119,9 @@ func (n Node) Items() []Node {
 // one. A map is reported, and so is an empty list.
 func (n Node) OneOrMore() []Node {
 	if n.kind == Scalar {
+		if n.shape != nil && n.shape.is == isList {
+			n = n.Shaped(n.shape.each)
+		}
 		return []Node{n}
 	}
 	items := n.Items()

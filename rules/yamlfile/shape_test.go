@@ -1,0 +1,124 @@
+package yamlfile_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"chaperone/rules/diag"
+	"chaperone/rules/yamlfile"
+)
+
+var sampleShape = yamlfile.Keys("A file.",
+	yamlfile.Must("word", yamlfile.Word("A word.", "minor", "major").Default("minor")),
+	yamlfile.May("span", yamlfile.Span("A span.", time.Second, 48*time.Hour)),
+	yamlfile.May("size", yamlfile.Bytes("A size.", 1<<10, 4<<20)),
+	yamlfile.May("whole", yamlfile.Whole("A number.", 1, 9)),
+	yamlfile.May("either", yamlfile.Either("A path, or a map.",
+		yamlfile.Text("A path."),
+		yamlfile.Keys("A map.", yamlfile.May("a", yamlfile.Truth("A truth.")), yamlfile.Refused("b")))),
+	yamlfile.May("names", yamlfile.Names("Names.", "", yamlfile.Many("Some.", yamlfile.Word("A word.", "x")))),
+)
+
+func shaped(src string) (*yamlfile.Map, func() string) {
+	ds := new(diag.Diagnostics)
+	root := yamlfile.Parse("f.yaml", []byte(src), ds).Shaped(sampleShape)
+	return root.Map(), func() string {
+		var b strings.Builder
+		for _, d := range *ds {
+			b.WriteString(d.String() + "\n")
+		}
+		return b.String()
+	}
+}
+
+func TestShapesLeadTheReader(t *testing.T) {
+	m, said := shaped("word: major\nspan: 24h\nsize: 2MiB\nwhole: 3\neither: {a: true}\nnames: {n: [x], one: x}\n")
+	if w, ok := m.Get("word").Word(); w != "major" || !ok {
+		t.Errorf("word %q", w)
+	}
+	if v := m.Get("span").Span(); v != 24*time.Hour {
+		t.Errorf("span %s", v)
+	}
+	if v := m.Get("size").Bytes(); v != 2<<20 {
+		t.Errorf("size %d", v)
+	}
+	if v := m.Get("whole").Whole(); v != 3 {
+		t.Errorf("whole %d", v)
+	}
+	if !m.Get("either").Map().Get("a").Bool() {
+		t.Error("a is false")
+	}
+	for _, e := range m.Get("names").Map().Entries() {
+		for _, n := range e.Value.OneOrMore() {
+			if w, ok := n.Word(); w != "x" || !ok {
+				t.Errorf("%s: %q", e.Key, w)
+			}
+		}
+	}
+	if m.Done(); said() != "" {
+		t.Error(said())
+	}
+}
+
+func TestShapesBound(t *testing.T) {
+	m, said := shaped("word: mayor\nspan: 100h\nsize: 1GiB\nwhole: 10\neither: [a]\n")
+	m.Get("word").Word()
+	m.Get("span").Span()
+	m.Get("size").Bytes()
+	m.Get("whole").Whole()
+	m.Get("either").Map().Get("a")
+	want := `f.yaml:1:7: word cannot be "mayor" [unknown_value]
+f.yaml:2:7: span must be between 1s and 48h0m0s [out_of_range]
+f.yaml:3:7: size must be between 1024 and 4194304 bytes [out_of_range]
+f.yaml:4:8: whole must be between 1 and 9 [out_of_range]
+f.yaml:5:9: either must be a map, not a list [wrong_type]
+`
+	if said() != want {
+		t.Errorf("got\n%s\nwant\n%s", said(), want)
+	}
+}
+
+func TestReaderCannotLeaveTheModel(t *testing.T) {
+	for name, ask := range map[string]func(m *yamlfile.Map){
+		"a key that the model has not":          func(m *yamlfile.Map) { m.Get("spam") },
+		"one below another":                     func(m *yamlfile.Map) { m.Get("either").Map().Get("spam") },
+		"a type that the model does not have":   func(m *yamlfile.Map) { m.Get("word").Whole() },
+		"a word where the model has any number": func(m *yamlfile.Map) { m.Get("whole").Word() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("nothing was said")
+				}
+			}()
+			m, _ := shaped("word: minor\nwhole: 1\neither: {a: true}\n")
+			ask(m)
+		})
+	}
+}
+
+func TestEveryShapeSaysWhatItIs(t *testing.T) {
+	keys := 0
+	sampleShape.WalkKeys(func(place string, k yamlfile.Key) {
+		keys++
+		if k.Name == "a" && place != "either" || k.Name == "word" && !k.Must || k.Name == "b" && !k.Refused {
+			t.Errorf("%q in %q", k.Name, place)
+		}
+	})
+	if keys != 8 {
+		t.Errorf("%d keys", keys)
+	}
+	text, err := sampleShape.JSONSchema("urn:x", "a file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"$id": "urn:x"`, `"default": "minor"`, `A span. From 1s to 2d`, `From 1KiB to 4MiB.`} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if strings.Contains(string(text), `"b"`) {
+		t.Error("a refused key is offered")
+	}
+}
