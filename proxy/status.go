@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"time"
 
@@ -147,7 +149,27 @@ func (s *Server) state(ctx context.Context) admin.State {
 		st.Held = append(st.Held, held.Destination)
 	}
 	s.countOpen(ctx, now, &st)
+	st.Certificates = s.certificates()
 	return st
+}
+
+// certificates tells when those of the listeners end.
+func (s *Server) certificates() (all []admin.CertificateState) {
+	add := func(listener string, c *tls.Config) {
+		if c == nil || len(c.Certificates) == 0 {
+			return
+		}
+		leaf := c.Certificates[0].Leaf
+		if leaf == nil && len(c.Certificates[0].Certificate) > 0 {
+			leaf, _ = x509.ParseCertificate(c.Certificates[0].Certificate[0])
+		}
+		if leaf != nil {
+			all = append(all, admin.CertificateState{Listener: listener, Expires: leaf.NotAfter})
+		}
+	}
+	add("requests", s.o.TLS)
+	add("admin", s.o.AdminTLS)
+	return all
 }
 
 func (s *Server) queues(ctx context.Context, now time.Time) []admin.QueueState {

@@ -146,6 +146,12 @@ func (m *Metrics) Use(p *rules.Plan, loaded time.Time) *PlanMetrics {
 			m.agreements.WithLabelValues(d.Name, d.Agreement.Kind).Set(float64(d.Agreement.Expires.Unix()))
 		}
 	}
+	// A counter that begins at its first event hides that event from increase().
+	for i := range p.Callers {
+		for _, what := range []Limited{LimitMints, LimitReveals, LimitFailedReveals} {
+			m.limited.WithLabelValues(p.Callers[i].Name, what.String())
+		}
+	}
 	m.state.setDestinations(p)
 	return newPlanMetrics(m, p)
 }

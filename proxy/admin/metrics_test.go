@@ -29,7 +29,8 @@ func testPlan() *rules.Plan {
 			{Name: "ehr", Agreement: &rules.Agreement{Kind: "BAA", Expires: expires}},
 			{Name: "ledger"},
 		},
-		Routes: []rules.Route{{Name: "checkout"}, {Name: "refund"}},
+		Callers: []rules.Caller{{Name: "front-desk"}},
+		Routes:  []rules.Route{{Name: "checkout"}, {Name: "refund"}},
 	}
 }
 
@@ -78,6 +79,7 @@ func exercised() *Metrics {
 				{Destination: "gone", Depth: 7}, {Destination: "left", Depth: 2, Oldest: time.Second},
 			},
 			Doubts: 6, OldestDoubt: time.Minute,
+			Certificates: []CertificateState{{Listener: "requests", Expires: time.Unix(1_800_000_000, 0)}},
 		}
 	})
 	m.Begin()
@@ -149,6 +151,8 @@ func TestMetricsCount(t *testing.T) {
 		`chaperone_queue_depth{destination="other"} 9`,
 		`chaperone_queue_oldest_age_seconds{destination="ehr"} 90`,
 		`chaperone_dead_letters{destination="ehr"} 1`, `chaperone_parked_legs{destination="ehr"} 2`,
+		`chaperone_certificate_expiry_timestamp_seconds{listener="requests"} 1.8e+09`,
+		`chaperone_token_limit_reached_total{caller="front-desk",limit="failed_reveals"} 0`,
 		`chaperone_doubts 6`, `chaperone_doubt_oldest_age_seconds 60`, `chaperone_ready 1`, `chaperone_draining 0`,
 	)
 	if !regexp.MustCompile(`chaperone_build_info\{goversion="go[^"]+",revision="abc",version="0.1.0"\} 1`).MatchString(scrape(t, exercised())) {
