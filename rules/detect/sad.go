@@ -17,6 +17,12 @@ func SAD(name []byte) bool {
 	return len(name) >= minSADName && sadScreen[name[0]&31]>>(name[1]&31)&1 != 0 && sad(name)
 }
 
+// SADHead reports whether SAD may say yes of a name whose first eight bytes are
+// these, little-endian and filled up with zeros.
+func SADHead(word uint64) bool {
+	return sadScreen[word&31]>>(word>>8&31)&1 != 0 && sadThird[word>>8&31]>>(word>>16&31)&1 != 0
+}
+
 func sad(name []byte) bool {
 	if len(name) > maxSADName || sadThird[name[1]&31]>>(name[2]&31)&1 == 0 || sadLast[name[0]&31]>>(name[len(name)-1]&31)&1 == 0 {
 		return false

@@ -6,7 +6,6 @@ import (
 	"unicode/utf8"
 
 	"chaperone/rules/reason"
-	"chaperone/rules/rewrite/automaton"
 )
 
 const (
@@ -80,32 +79,9 @@ func plainEnd(b []byte, i int) int {
 	return len(b)
 }
 
-// shortName reads a string that begins with a quote at b[i], if it has at most
-// sixteen bytes and all of them are plain: its words as the automaton wants
-// them, and its length. The length is -1 where the string, or what is left of
-// the body, is of another kind.
-func shortName(b []byte, i int) (w0, w1 uint64, n int) {
-	if len(b)-i < automaton.WordsSize+2 || b[i] != '"' {
-		return 0, 0, -1
-	}
-	rest := b[i+1 : i+automaton.WordsSize+2]
-	w0 = binary.LittleEndian.Uint64(rest)
-	if stop := stops(w0); stop != 0 {
-		n = bits.TrailingZeros64(stop) >> 3
-		w0 &= stop&-stop>>7 - 1 // the bytes below the quote
-	} else {
-		w1 = binary.LittleEndian.Uint64(rest[8:])
-		n = automaton.WordsSize
-		if stop = stops(w1); stop != 0 {
-			n = 8 + bits.TrailingZeros64(stop)>>3
-			w1 &= stop&-stop>>7 - 1
-		}
-	}
-	if rest[n] != '"' {
-		return 0, 0, -1
-	}
-	return w0, w1, n
-}
+// below is a mask of the bytes below the first of the stops, of all bytes if
+// there is none.
+func below(stop uint64) uint64 { return stop&-stop>>7 - 1 }
 
 // plain marks the bytes that stand for themselves in a string.
 var plain = func() (t [256]bool) {

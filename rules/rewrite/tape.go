@@ -13,21 +13,24 @@ type node struct {
 	next       uint32 // the node after it and all under it
 }
 
-// state is an automaton state with what the scan found on the way.
+// state is an automaton.Arrival with what the scan found on the way.
 type state uint32
 
 const (
-	stateSAD     state = 1 << iota // the value, or one around it, bears a name of authentication data
-	stateSpans                     // Message.spans has entries for the node
+	stateSAD   = state(automaton.Marked)  // the value, or one around it, bears a name of authentication data
+	stateSlots = state(automaton.Slotted) // the engine needs the value
+)
+
+const (
+	stateSpans   state = 4 << iota // Message.spans has entries for the node
 	stateEscaped                   // it is a string with escapes
 	stateFound                     // of a container: something under it has stateSAD or stateSpans
-	stateShift   = 4
 )
 
 // noted are the states that ask the walk for more than the automaton knows.
 const noted = stateSAD | stateSpans | stateFound
 
-func (s state) automaton() uint32 { return uint32(s >> stateShift) }
+func (s state) automaton() uint32 { return automaton.Arrival(s).State() }
 
 // set returns the index of its label set and sad flag in a party's forms.
 func (s state) set(st *automaton.State) uint32 { return st.Set<<1 | uint32(s&stateSAD) }

@@ -31,9 +31,9 @@ func TestMarks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]uint8{"a": MarkNo, "card": MarkYes, "x": Unmarked} {
-		if _, _, mark := tab.Member(0, []byte(name)); mark != want {
-			t.Errorf("%s: mark %d, want %d", name, mark, want)
+	for name, want := range map[string]struct{ known, marked bool }{"a": {true, false}, "card": {true, true}, "x": {false, false}} {
+		if to, _, known := tab.Member(0, []byte(name)); known != want.known || to&Marked != 0 != want.marked {
+			t.Errorf("%s: known %v, arrival %b, want %v", name, known, to, want)
 		}
 	}
 }
@@ -130,9 +130,10 @@ func walk(t *Table, place []hop) uint32 {
 	s := uint32(0)
 	for _, h := range place {
 		if h.element {
-			s = t.Element(s, uint32(h.index))
+			s = t.Element(s, uint32(h.index)).State()
 		} else {
-			s, _, _ = t.Member(s, []byte(h.name))
+			to, _, _ := t.Member(s, []byte(h.name))
+			s = to.State()
 		}
 	}
 	return s
@@ -246,10 +247,10 @@ func TestOnceNumbersDecidingMembers(t *testing.T) {
 	if itemsOnce == 0 || totalsOnce == 0 || itemsOnce == totalsOnce || noteOnce != 0 || deepOnce != 0 {
 		t.Errorf("root: items %d, totals %d, note %d, sku %d", itemsOnce, totalsOnce, noteOnce, deepOnce)
 	}
-	if _, once, _ := tab.Member(tab.Element(items, 7), []byte("sku")); once == 0 {
+	if _, once, _ := tab.Member(tab.Element(items.State(), 7).State(), []byte("sku")); once == 0 {
 		t.Error("items.#.sku has no number")
 	}
-	if _, once, _ := tab.Member(totals, []byte("tax")); once == 0 {
+	if _, once, _ := tab.Member(totals.State(), []byte("tax")); once == 0 {
 		t.Error("totals.tax has no number")
 	}
 	patterns = patterns[:0]
@@ -283,11 +284,24 @@ func TestThousandPatternsStaySmall(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(tab.States) > 10_000 || len(tab.edges) > 1<<17 {
-				t.Errorf("%d states, %d places for edges", len(tab.States), len(tab.edges))
+			if len(tab.States) > 10_000 || places(tab) > 1<<17 {
+				t.Errorf("%d states, %d places for edges", len(tab.States), places(tab))
 			}
 		})
 	}
+}
+
+// places counts the slots of all tables, the one that many states share once.
+func places(t *Table) int {
+	n := len(t.odd) + len(t.indexes)
+	seen := map[*Edge]bool{}
+	for i := range t.names {
+		if edges := t.names[i].edges; !seen[&edges[0]] {
+			seen[&edges[0]] = true
+			n += len(edges)
+		}
+	}
+	return n
 }
 
 // TestLookupsStayShort: what makes a thousand names as fast to look up as ten.
@@ -303,22 +317,66 @@ func TestLookupsStayShort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		st := &tab.States[0]
+		st := tab.Names(0)
 		hits, misses, longest := 0, 0, 0
-		for slot := uint32(0); slot <= st.mask; slot++ {
-			e := &tab.edges[st.first+slot]
-			if e.length != freeLength {
-				hits += int((slot-spread(e.w0, e.w1))&st.mask) + 1
+		for slot := range st.edges {
+			if e := &st.edges[slot]; e.W0 != freeWord {
+				for at := st.Slot(e.W0, e.W1); at != e; at = &st.edges[(place(st, at)+1)&int(st.mask)] {
+					hits++
+				}
+				hits++
 			}
 			looked := 1
-			for at := slot; tab.edges[st.first+at&st.mask].length != freeLength; at++ {
+			for at := slot; st.edges[at&int(st.mask)].more; at++ {
 				looked++
 			}
 			misses += looked
 			longest = max(longest, looked)
 		}
-		if hits > 2*n || misses > 3*int(st.mask+1) || longest > 100 {
-			t.Errorf("%d names: %d slots for all of them, %d for as many others as there are slots (%d), %d at most", n, hits, misses, st.mask+1, longest)
+		if hits > 2*n || misses > 3*len(st.edges) || longest > 100 {
+			t.Errorf("%d names: %d slots for all of them, %d for as many others as there are slots (%d), %d at most", n, hits, misses, len(st.edges), longest)
+		}
+		if n <= perfectNames && (hits != n || longest != 1) {
+			t.Errorf("%d names: the table is not perfect", n)
+		}
+	}
+}
+
+// place returns the number of a slot.
+func place(n *Names, e *Edge) int {
+	for i := range n.edges {
+		if &n.edges[i] == e {
+			return i
+		}
+	}
+	return -1
+}
+
+// TestNamesOfAllKinds: those that do not fit two words, or would be taken for
+// others there, have edges all the same.
+func TestNamesOfAllKinds(t *testing.T) {
+	names := []string{"a", "a\x00", "\x01", "exactly_sixteen_", "exactly_sixteen_\x00", "seventeen_letters", "seventeen_letterz", "über", "12345678", "123456781"}
+	var patterns []Pattern
+	for i, name := range names {
+		steps := []rules.Step{{Kind: rules.StepName, Name: name}}
+		if i%2 == 1 {
+			steps = append([]rules.Step{{Kind: rules.StepDeep}}, steps...)
+		}
+		patterns = append(patterns, Pattern{Path: rules.Path{Steps: steps}, Label: None, Slot: i, Decides: true})
+	}
+	tab, err := Build(patterns, nil, isCard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range names {
+		to, once, known := tab.Member(0, []byte(name))
+		if slots := tab.Slots[tab.States[to.State()].Slots]; !known || to&Slotted == 0 || len(slots) != 1 || int(slots[0]) != i || (once != 0) != (i%2 == 0) {
+			t.Errorf("%q: known %v, slots %v, once %b", name, known, slots, once)
+		}
+	}
+	for _, name := range []string{"", "b", "a\x00\x00", "\x01\x00", "exactly_sixteen", "seventeen_letter"} {
+		if to, _, known := tab.Member(0, []byte(name)); known || to != tab.Names(0).Other {
+			t.Errorf("%q has an edge", name)
 		}
 	}
 }
@@ -349,9 +407,9 @@ func TestLookupsDoNotAllocate(t *testing.T) {
 	}
 	long := []byte("a_rather_long_member_name")
 	if n := testing.AllocsPerRun(100, func() {
-		s, _, _ := tab.Member(0, []byte("a"))
-		s, _, _ = tab.Member(tab.Element(s, 3), long)
-		if tab.States[s].Set == 0 {
+		to, _, _ := tab.Member(0, []byte("a"))
+		to, _, _ = tab.Member(tab.Element(to.State(), 3).State(), long)
+		if tab.States[to.State()].Set == 0 {
 			t.Fatal("no label at the end")
 		}
 	}); n != 0 {

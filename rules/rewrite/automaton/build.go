@@ -107,7 +107,7 @@ type subset struct {
 	member   uint32
 	element  uint32
 	fallback uint32
-	shape    uint8
+	open     bool // some name or index has an edge
 }
 
 type namedEdge struct {

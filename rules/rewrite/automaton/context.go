@@ -3,7 +3,6 @@ package automaton
 import (
 	"cmp"
 	"encoding/binary"
-	"math/bits"
 	"slices"
 )
 
@@ -124,11 +123,16 @@ func (b *builder) table(mark func(name []byte) bool) *Table {
 		s, c := &b.states[i], &b.contexts[b.states[i].context]
 		t.States = append(t.States, State{
 			Keep: c.keep, Cut: c.cut, Flags: c.flags, Set: setOf[s.context],
-			member: s.member, element: s.element, fallback: s.fallback, shape: s.shape,
 			Slots: b.slotsOf(t, slots, s.own),
 		})
 	}
-	t.hash(b.edges, mark)
+	for i := range b.states {
+		s := &b.states[i]
+		t.names = append(t.names, Names{
+			fallback: s.fallback, deep: s.fallback != uint32(i), Other: t.arrival(s.member), element: t.arrival(s.element), closed: !s.open,
+		})
+	}
+	t.join(b.edges, mark)
 	return t
 }
 
@@ -175,52 +179,4 @@ func (b *builder) slotsOf(t *Table, slots map[string]uint16, own []position) uin
 	slots[string(key)] = i
 	t.Slots = append(t.Slots, list)
 	return i
-}
-
-// hash gives each state with edges a table of its own, at most half full. Those
-// without share the first slot, which is free.
-func (t *Table) hash(edges []namedEdge, mark func(name []byte) bool) {
-	free := edge{length: freeLength}
-	t.edges = append(t.edges, free)
-	slices.SortStableFunc(edges, func(a, b namedEdge) int { return cmp.Compare(a.state, b.state) })
-	offsets := map[string]uint32{}
-	for from := 0; from < len(edges); {
-		to := from
-		for to < len(edges) && edges[to].state == edges[from].state {
-			to++
-		}
-		st := &t.States[edges[from].state]
-		size := 1 << bits.Len(uint(2*(to-from)))
-		st.first, st.mask = uint32(len(t.edges)), uint32(size-1)
-		t.edges = append(t.edges, slices.Repeat([]edge{free}, size)...)
-		for i := range edges[from:to] {
-			if e := &edges[from+i]; len(e.name) <= maxName { // no longer name of a body is looked up
-				t.place(st, e, offsets, mark)
-			}
-		}
-		from = to
-	}
-}
-
-// place puts an edge into its state's table. offsets holds where names stand.
-func (t *Table) place(st *State, e *namedEdge, offsets map[string]uint32, mark func(name []byte) bool) {
-	stored := edge{target: e.target, once: e.once, w0: uint64(e.index), length: indexLength}
-	if e.index == None {
-		offset, ok := offsets[e.name]
-		if !ok {
-			offset = uint32(len(t.names))
-			offsets[e.name] = offset
-			t.names = append(t.names, e.name...)
-		}
-		stored.name, stored.length = offset, uint16(len(e.name))
-		stored.w0, stored.w1 = words([]byte(e.name))
-		if stored.mark = MarkNo; mark([]byte(e.name)) {
-			stored.mark = MarkYes
-		}
-	}
-	at := spread(stored.w0, stored.w1)
-	for t.edges[st.first+at&st.mask].length != freeLength {
-		at++
-	}
-	t.edges[st.first+at&st.mask] = stored
 }

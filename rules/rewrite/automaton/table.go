@@ -14,165 +14,196 @@ type LabelRef struct {
 	Pattern int // index into the patterns of Build; None where it was not kept apart
 }
 
-// Shape bits of a State.
-const (
-	named   = 1 << iota // some member name has an edge of its own
-	indexed             // some array index has
-)
-
 // State is what the automaton knows of a value by its place in the body.
 type State struct {
-	Keep     uint64 // inherited: the bits of every keep pattern on the way
-	Cut      uint64 // inherited, likewise
-	Set      uint32 // inherited: index into Table.Sets, 0 for no label
-	member   uint32 // target of a member name without an edge
-	element  uint32 // target of an array element without an edge
-	fallback uint32 // whose edges are asked next; itself where there are none
-	first    uint32 // of its edges in Table.edges
-	mask     uint32 // their number less one
-	Slots    uint16 // index into Table.Slots, 0 for none; of this value only
-	Flags    uint8  // inherited
-	shape    uint8
+	Keep  uint64 // inherited: the bits of every keep pattern on the way
+	Cut   uint64 // inherited, likewise
+	Set   uint32 // inherited: index into Table.Sets, 0 for no label
+	Slots uint16 // index into Table.Slots, 0 for none; of this value only
+	Flags uint8  // inherited
 }
 
-// edge is one transition by name or index. Names up to WordsSize bytes are
-// equal if and only if their words and lengths are.
-type edge struct {
-	w0, w1 uint64
-	target uint32
-	name   uint32 // offset in Table.names
-	length uint16 // of the name, indexLength or freeLength
-	once   uint8
-	mark   uint8
+// Arrival is a state as a step leads to it, with what a walk wants to know of
+// it at once: Marked and Slotted. The bits above those two and below Shift are
+// free for the walk's own use.
+type Arrival uint32
+
+// The bits of an Arrival.
+const (
+	Marked  Arrival = 1 << iota // Build's function said yes to the member's name
+	Slotted                     // the state has slots
+	Shift   = 5                 // above are the state's
+)
+
+// State returns the state that is arrived at.
+func (a Arrival) State() uint32 { return uint32(a >> Shift) }
+
+// Edge is one transition by a short name: one of at most WordsSize bytes and
+// without control characters. Those are equal if and only if their words are.
+type Edge struct {
+	W0, W1 uint64
+	// Once, if not zero, is a bit of the member's own within the object: two
+	// members of one object with the same bit are duplicates of a member that
+	// decides something.
+	Once uint64
+	To   Arrival
+	more bool // a name that belongs here stands in a slot behind
+}
+
+// freeWord marks a free slot: no short name begins with a control character.
+const freeWord = 1
+
+// Names are the steps that lead from one state.
+type Names struct {
+	edges    []Edge // an open-addressing table; perfect unless it is large
+	seed     uint64
+	mask     uint32
+	fallback uint32 // whose edges are asked next, if deep
+	deep     bool
+	// Other is the arrival at a member whose name has no edge.
+	Other   Arrival
+	element Arrival // at an array element without an edge
+	closed  bool    // no name and no index has an edge
+	Odd     bool    // some name that is not short has an edge here or in fallback
+	indexed bool    // some array index has an edge
 }
 
 // Table is a built automaton. It is immutable and safe for concurrent use. The
 // state of a body's root is 0.
 type Table struct {
-	States []State
-	Sets   [][]LabelRef // by label, then pattern
-	Slots  [][]uint16   // ascending
-	edges  []edge       // an open-addressing table for each state with edges
-	names  []byte
+	States  []State
+	Sets    [][]LabelRef // by label, then pattern
+	Slots   [][]uint16   // ascending
+	names   []Names      // by state
+	odd     map[oddName]Edge
+	indexes map[index]Arrival
 }
 
-const (
-	indexLength = 0xffff // marks the edges of array indexes, which no name has
-	freeLength  = 0xfffe // marks a free slot
-	// maxName bounds the names that have edges; longer ones in a body have none.
-	maxName = freeLength - 1
-)
+// oddName is a name that is not short, in objects of a state.
+type oddName struct {
+	state uint32
+	name  string
+}
 
-// Marks of a name, by the function given to Build.
-const (
-	Unmarked = iota // the name is none that the patterns have
-	MarkNo
-	MarkYes
-)
+// index is one of the elements of arrays of a state.
+type index struct{ state, element uint32 }
 
 // Closed reports whether all that is under a value of state s has the same
 // state.
 func (t *Table) Closed(s uint32) bool {
-	st := &t.States[s]
-	return st.member == s && st.element == s && st.shape == 0 && st.Slots == 0
+	n := &t.names[s]
+	return n.closed && n.Other.State() == s && n.element.State() == s && t.States[s].Slots == 0
 }
 
-// Member returns the state of a member with this decoded name in an object of
-// state s. once, if not zero, is the number from 1 to 64 of the member within
-// the object: two members of one object with the same number are duplicates of
-// a member that decides something. mark is what Build's function said of the
-// name, Unmarked where the lookup did not meet the name.
-func (t *Table) Member(s uint32, name []byte) (target uint32, once, mark uint8) {
-	st := &t.States[s]
-	if st.shape&named == 0 || len(name) > maxName {
-		return st.member, 0, Unmarked
+// Root returns the arrival at a body's root.
+func (t *Table) Root() Arrival { return t.arrival(0) }
+
+// arrival returns the arrival at a state, by a name without a mark.
+func (t *Table) arrival(s uint32) Arrival {
+	a := Arrival(s) << Shift
+	if t.States[s].Slots != 0 {
+		a |= Slotted
 	}
-	if len(name) <= WordsSize {
+	return a
+}
+
+// Names returns the steps that lead from state s.
+func (t *Table) Names(s uint32) *Names { return &t.names[s] }
+
+// Slot returns the place of a short name, given as two words, little-endian and
+// filled up with zeros. Whether it is there Edge.W0 and W1 say; where they
+// differ, Table.Further knows.
+func (n *Names) Slot(w0, w1 uint64) *Edge {
+	high, low := bits.Mul64(w0^hashWord, w1^n.seed)
+	return &n.edges[uint32(high^low)&n.mask]
+}
+
+// Far reports that a short name may have an edge although its Slot e
+// does not say that it is new: where the name is not there, or there once more.
+func (n *Names) Far(e *Edge, w0, w1 uint64) bool {
+	return e.more || n.deep || e.W0 == w0 && e.W1 == w1
+}
+
+// Further looks for a short name of state s that is not at its Slot. It returns
+// nil where the name has no edge.
+func (t *Table) Further(s uint32, w0, w1 uint64) *Edge {
+	n := &t.names[s]
+	if e := n.find(w0, w1); e != nil || !n.deep {
+		return e
+	}
+	return t.names[n.fallback].find(w0, w1)
+}
+
+func (n *Names) find(w0, w1 uint64) *Edge {
+	high, low := bits.Mul64(w0^hashWord, w1^n.seed)
+	for at := uint32(high ^ low); ; at++ {
+		e := &n.edges[at&n.mask]
+		if e.W0 == w0 && e.W1 == w1 {
+			return e
+		}
+		if !e.more {
+			return nil
+		}
+	}
+}
+
+// Member returns the arrival at a member with this decoded name in an object of
+// state s, and its bit, as Edge.Once. known says that the lookup met the name,
+// so that Marked says what Build's function did.
+func (t *Table) Member(s uint32, name []byte) (to Arrival, once uint64, known bool) {
+	n := &t.names[s]
+	if short(name) {
 		w0, w1 := words(name)
-		return t.ShortMember(s, w0, w1, len(name))
+		if e := t.Further(s, w0, w1); e != nil {
+			return e.To, e.Once, true
+		}
+		return n.Other, 0, false
 	}
-	if e := t.findLong(st, name); e.length != freeLength {
-		return e.target, e.once, e.mark
-	}
-	if st.fallback != s {
-		if e := t.findLong(&t.States[st.fallback], name); e.length != freeLength {
-			return e.target, 0, e.mark
+	if n.Odd {
+		e, ok := t.odd[oddName{s, string(name)}]
+		if !ok && n.deep {
+			e, ok = t.odd[oddName{n.fallback, string(name)}]
+		}
+		if ok {
+			return e.To, e.Once, true
 		}
 	}
-	return st.member, 0, Unmarked
+	return n.Other, 0, false
 }
 
-// ShortMember is Member for a name of n bytes, at most WordsSize, that is given
-// as two words, little-endian and filled up with zeros.
-func (t *Table) ShortMember(s uint32, w0, w1 uint64, n int) (target uint32, once, mark uint8) {
-	st := &t.States[s]
-	if st.shape&named == 0 {
-		return st.member, 0, Unmarked
-	}
-	if e := t.find(st, w0, w1, n); e.length != freeLength {
-		return e.target, e.once, e.mark
-	}
-	if st.fallback != s {
-		if e := t.find(&t.States[st.fallback], w0, w1, n); e.length != freeLength {
-			return e.target, 0, e.mark
+// Element returns the arrival at element number i of an array of state s.
+func (t *Table) Element(s, i uint32) Arrival {
+	n := &t.names[s]
+	if n.indexed {
+		if to, ok := t.indexes[index{s, i}]; ok {
+			return to
 		}
 	}
-	return st.member, 0, Unmarked
+	return n.element
 }
 
-// Element returns the state of element number index of an array of state s.
-func (t *Table) Element(s uint32, index uint32) uint32 {
-	st := &t.States[s]
-	if st.shape&indexed == 0 {
-		return st.element
-	}
-	if e := t.find(st, uint64(index), 0, indexLength); e.length != freeLength {
-		return e.target
-	}
-	return st.element
-}
-
-// find returns the edge of a short name or an index, or the free slot where it
-// would be.
-func (t *Table) find(st *State, w0, w1 uint64, length int) *edge {
-	for at := spread(w0, w1); ; at++ {
-		e := &t.edges[st.first+at&st.mask]
-		if e.w0 == w0 && e.w1 == w1 && int(e.length) == length || e.length == freeLength {
-			return e
-		}
-	}
-}
-
-// findLong is find for a name beyond WordsSize.
-func (t *Table) findLong(st *State, name []byte) *edge {
-	w0, w1 := words(name)
-	for at := spread(w0, w1); ; at++ {
-		e := &t.edges[st.first+at&st.mask]
-		if e.length == freeLength || e.w0 == w0 && e.w1 == w1 && int(e.length) == len(name) &&
-			string(t.names[e.name:][:len(name)]) == string(name) {
-			return e
-		}
-	}
-}
-
-// spread hashes two words: both halves of their product, so that every byte of
-// a name reaches the low bits. Only names of the policy are ever stored, so
-// nobody outside can make them collide.
-func spread(w0, w1 uint64) uint32 {
-	high, low := bits.Mul64(w0^0x9E3779B97F4A7C15, w1^0xD6E8FEB86659FD93)
-	return uint32(high ^ low)
-}
+// hashWord keeps names from having a product of zero.
+const hashWord = 0x9E3779B97F4A7C15
 
 // WordsSize is the length of two words.
 const WordsSize = 16
 
-// words packs a name into two words: all of it up to WordsSize, else its first
-// and last eight bytes.
-func words(name []byte) (w0, w1 uint64) {
-	if n := len(name); n > WordsSize {
-		return binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[n-8:])
+// short reports whether a name may be given as two words.
+func short(name []byte) bool {
+	if len(name) > WordsSize {
+		return false
 	}
-	var short [WordsSize]byte
-	copy(short[:], name)
-	return binary.LittleEndian.Uint64(short[:]), binary.LittleEndian.Uint64(short[8:])
+	for _, c := range name {
+		if c < ' ' {
+			return false
+		}
+	}
+	return true
+}
+
+// words packs a short name into two words.
+func words(name []byte) (w0, w1 uint64) {
+	var b [WordsSize]byte
+	copy(b[:], name)
+	return binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:])
 }
