@@ -105,6 +105,7 @@ func (x *exchange) sendAgain(c *claim) (look bool, e *reason.Error) {
 	x.term = x.s.committer.LeaseTerm() // it is the turn that counts
 	x.names = store.NamesOf(ref.K, ref.A)
 	x.p.metrics.SentAgain(x.route, false)
+	x.look()
 	x.forward()
 	return false, nil
 }

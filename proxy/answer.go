@@ -96,7 +96,7 @@ var neverPassed = map[string]bool{
 }
 
 // passHeaders copies the header fields of the primary's answer that the caller
-// gets.
+// gets, and notes them for whoever repeats the request.
 func (x *exchange) passHeaders() {
 	more := x.p.upstreams[x.primaryIndex()].dest.Response.Headers
 	cards := x.p.seesCards(x.caller)
@@ -110,7 +110,9 @@ func (x *exchange) passHeaders() {
 				continue
 			}
 		}
-		x.ctx.Response.Header.AddBytesV(string(name), value)
+		f := heldField{string(name), string(value)}
+		x.ctx.Response.Header.Add(f.Name, f.Value)
+		x.answer.Fields = append(x.answer.Fields, f)
 	}
 }
 

@@ -22,6 +22,8 @@ type exchange struct {
 
 	id     string // Chaperone-Request-Id
 	start  time.Time
+	at     time.Time     // the clock, as it was looked at last
+	wall   time.Time     // the server's clock, at the same time; at, unless a test has given it another
 	waited time.Duration // for the primary
 	origin netip.Addr
 	caller int
@@ -59,11 +61,15 @@ type exchange struct {
 	awaited []*parcel // of those among them that the answer waits for
 	unit    *store.Unit
 	arena   []byte // what the unit's sealed values stand in
+	ad      []byte // the name of the register that is being sealed
 	entry   audit.Entry
-	scratch []byte
+	scratch []byte // empty between its uses, and zeroed beyond its length
+	value   []byte // of a header field of ours
 	wire    []byte // the primary's message
 	out     []byte // the answer
 	resp    fasthttp.Response
+	call    call
+	may     func() bool // mayCall
 	answer  storedAnswer
 
 	// How far it got, for whoever has to clean up.
@@ -108,6 +114,7 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
 	x, ok := s.exchanges.Get().(*exchange)
 	if !ok {
 		x = &exchange{s: s, unit: new(store.Unit)}
+		x.may = x.mayCall
 	}
 	x.p = s.policy.Load()
 	if x.req == nil {
@@ -115,7 +122,7 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
 	}
 	x.ctx = ctx
 	x.id = s.newID()
-	x.start = time.Now()
+	x.start = x.look()
 	x.waited = 0
 	x.origin = originOf(ctx.RemoteAddr())
 	x.caller, x.route = noCaller, -1
@@ -123,16 +130,29 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
 	return x
 }
 
+// look reads the clock, into at and wall. A request takes microseconds between
+// its steps: it looks where it has waited, and not at every step.
+func (x *exchange) look() time.Time {
+	x.looked(time.Now())
+	return x.at
+}
+
+// looked is look for somebody who has read the clock.
+func (x *exchange) looked(at time.Time) {
+	x.at, x.wall = at, at
+	if x.s.ownClock {
+		x.wall = x.s.clock()
+	}
+}
+
 // end gives an exchange back, with nothing of the request left in it.
 func (s *Server) end(x *exchange) {
 	x.req.Reset()
 	x.ans.Reset()
 	x.ansView.Reset()
-	x.body = wipe(x.body)
-	x.out = wipe(x.out)
-	x.wire = wipe(x.wire)
-	x.scratch = wipe(x.scratch)
-	x.keptText = wipe(x.keptText)
+	// Each was written to once, from its beginning: nothing is behind its length.
+	x.body, x.out, x.wire = empty(x.body), empty(x.out), empty(x.wire)
+	x.scratch, x.keptText = empty(x.scratch), wipe(x.keptText)
 	clear(x.kept.Shares)
 	x.follows = nil
 	x.arena = x.arena[:0] // sealed
@@ -141,13 +161,13 @@ func (s *Server) end(x *exchange) {
 		if l.view != nil {
 			l.view.Reset()
 		}
-		l.buf, l.texts, l.target = wipe(l.buf), wipe(l.texts), wipe(l.target)
+		l.buf, l.texts, l.target = empty(l.buf), empty(l.texts), empty(l.target)
 		*l = leg{view: l.view, buf: l.buf, texts: l.texts, target: l.target, fields: l.fields[:0], parts: l.parts[:0], forms: l.forms[:0]}
 	}
 	x.legs = x.legs[:0]
 	x.tokens.reset()
 	x.handOver(false) // nothing is left, unless a fault of ours came between
-	x.awaited = nil
+	x.awaited, x.call = nil, call{}
 	clear(x.resp.Body())
 	x.resp.Reset()
 	x.claim = claim{Legs: x.claim.Legs[:0]}
@@ -168,6 +188,15 @@ const keepBuffer = 256 << 10
 // wipe zeroes a buffer and gives it back empty.
 func wipe(b []byte) []byte {
 	clear(b[:cap(b)])
+	if cap(b) > keepBuffer {
+		return nil
+	}
+	return b[:0]
+}
+
+// empty is wipe for a buffer that holds nothing behind its length.
+func empty(b []byte) []byte {
+	clear(b)
 	if cap(b) > keepBuffer {
 		return nil
 	}

@@ -40,7 +40,7 @@ func (x *exchange) judge() *reason.Error {
 	if !allowed(x.p.plan, x.caller, route) {
 		return refuse(reason.CallerForbidden, "the caller may not use this route")
 	}
-	if e := x.p.agreed(route, x.s.clock()); e != nil {
+	if e := x.p.agreed(route, x.wall); e != nil {
 		return e
 	}
 	return x.judgeBody(h)

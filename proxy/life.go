@@ -184,7 +184,7 @@ func (x *exchange) count(decisions []rewrite.Decision) {
 func (x *exchange) measure() {
 	x.p.metrics.Request(admin.Request{
 		Route: x.route, Status: x.ctx.Response.StatusCode(), Reason: x.code,
-		Took: time.Since(x.start), Waited: x.waited,
+		Took: x.look().Sub(x.start), Waited: x.waited,
 		BodyIn: len(x.body), BodyOut: len(x.ctx.Response.Body()),
 	})
 }

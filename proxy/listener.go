@@ -45,7 +45,7 @@ func (s *Server) listen() error {
 		}
 		l = tls.NewListener(l, secure)
 	}
-	s.listener = framing.Listener{Listener: l}
+	s.listener = framing.Listener{Listener: l, Slack: min(s.limits.ReadTimeout, writeTimeout) / 16}
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.brokenHead,

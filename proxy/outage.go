@@ -115,7 +115,7 @@ func (r *resolver) needsStore(a *ask, c *store.Command) bool {
 	case askVaulted, askValue, askRevoked, askFormer:
 		return true
 	case askPAN:
-		return !r.s.recent.has(c.Key, r.s.clock())
+		return !r.s.recent.has(c.Key, r.now)
 	}
 	return false
 }

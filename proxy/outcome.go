@@ -19,7 +19,7 @@ func (x *exchange) settle(result audit.Result, status int, fault reason.Code) {
 	x.writeAnswer(status, fault)
 	legs := x.legsHeader(result)
 	x.stamp(result, status, legs)
-	o := &outcome{Owner: x.owner(), By: "primary", At: x.s.clock().UnixMilli(), Result: result, Upstream: status}
+	o := &outcome{Owner: x.owner(), By: "primary", At: x.wall.UnixMilli(), Result: result, Upstream: status}
 	if x.hasKey {
 		o.Answer = x.keepAnswer(status, x.legsToKeep(result, legs), fault)
 		if !x.spooled.IsZero() {
@@ -33,6 +33,7 @@ func (x *exchange) settle(result audit.Result, status int, fault reason.Code) {
 // its status alone.
 func (x *exchange) writeAnswer(status int, fault reason.Code) {
 	r := &x.ctx.Response
+	x.answer.Fields = x.answer.Fields[:0]
 	if fault != reason.None {
 		x.withheld(status, fault)
 	} else {
@@ -45,23 +46,18 @@ func (x *exchange) writeAnswer(status int, fault reason.Code) {
 	}
 }
 
-// keepAnswer makes what a repeat of the request is given.
+// keepAnswer makes what a repeat of the request is given of what writeAnswer has
+// written.
 func (x *exchange) keepAnswer(status int, legs string, fault reason.Code) *storedAnswer {
 	r := &x.ctx.Response
 	a := &x.answer
-	*a = storedAnswer{Status: status, Sees: x.p.sees[x.caller], Legs: legs, Reason: string(fault), Fields: a.Fields[:0], Body: r.Body()}
-	more := x.p.upstreams[x.primaryIndex()].dest.Response.Headers
+	*a = storedAnswer{Status: status, Sees: x.p.sees[x.caller], Legs: legs, Reason: string(fault), Fields: a.Fields, Body: r.Body()}
 	if t := r.Header.ContentType(); len(t) > 0 {
 		value := jsonMedia
 		if string(t) != jsonMedia {
 			value = string(t)
 		}
 		a.Fields = append(a.Fields, heldField{"Content-Type", value})
-	}
-	for name, value := range r.Header.All() {
-		if passedHeader(string(name), more) {
-			a.Fields = append(a.Fields, heldField{string(name), string(value)})
-		}
 	}
 	return a
 }
@@ -81,7 +77,7 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) (stand
 	resetUnit(u)
 	x.arena = x.arena[:0]
 	x.addOutcome(u, o)
-	entry := x.newEntry(audit.KindOutcome, o.Result, code)
+	entry := x.entryNow(audit.KindOutcome, o.Result, code)
 	x.addAnswer(u, entry)
 	if x.follows != nil {
 		x.s.addSaleDecision(u, store.Ref{K: x.key, A: x.attempt}, &x.claim, o, x.follows.pending)
@@ -250,7 +246,7 @@ var (
 // stamp sets the headers of every answer.
 func (x *exchange) stamp(result audit.Result, upstream int, legs string) {
 	h := &x.ctx.Response.Header
-	value := append(x.scratch[:0], x.id...)
+	value := append(x.value[:0], x.id...)
 	h.SetCanonical(fieldRequestID, value)
 	value = append(value[:0], result.String()...)
 	h.SetCanonical(fieldOutcome, value)
@@ -262,7 +258,7 @@ func (x *exchange) stamp(result audit.Result, upstream int, legs string) {
 		value = append(value[:0], legs...)
 		h.SetCanonical(fieldLegs, value)
 	}
-	x.scratch = value[:0]
+	x.value = value
 }
 
 // legsHeader says where each leg stands: processor=200 ehr=queued.

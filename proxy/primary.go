@@ -29,16 +29,15 @@ func (x *exchange) forward() {
 	} else {
 		tail = l.body
 	}
-	began := time.Now()
-	may := func() bool {
-		if !x.mayAct() || !x.mayAgain(u) {
-			return false
-		}
-		x.called = true
-		return true
+	began := x.at // the record was acknowledged then, or the turn taken
+	x.call = call{began: began, deadline: began.Add(u.timeout), method: method, message: x.wire, tail: tail, resp: &x.resp, may: x.may}
+	how, err := u.do(&x.call)
+	if how == answered {
+		x.looked(x.call.ended)
+	} else {
+		x.look()
 	}
-	how, err := u.call(began.Add(u.timeout), method, x.wire, tail, &x.resp, may)
-	x.waited = time.Since(began)
+	x.waited = x.at.Sub(began)
 	switch {
 	case how == sentNothing:
 		x.called = false
@@ -54,6 +53,15 @@ func (x *exchange) forward() {
 		x.p.metrics.Upstream(u.index, x.waited)
 		x.answered(u)
 	}
+}
+
+// mayCall is asked right before the first byte to the primary.
+func (x *exchange) mayCall() bool {
+	if !x.mayAct() || !x.mayAgain(x.p.upstreams[x.primaryIndex()]) {
+		return false
+	}
+	x.called = true
+	return true
 }
 
 // answered takes the primary's answer.

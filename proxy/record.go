@@ -72,12 +72,12 @@ func (s *Server) letters(purpose string, parts ...[]byte) string {
 // attempt's.
 func (x *exchange) record() (done bool, e *reason.Error) {
 	for x.attempt = 1; x.attempt <= maxAttempts; {
+		began := x.look()
 		x.compose()
 		x.unit.Spool = x.spools()
 		x.term = x.s.committer.LeaseTerm()
-		began := time.Now()
 		err := x.s.committer.Commit(x.s.work, x.unit) // within the committer's deadline
-		x.s.metrics.Append(time.Since(began))
+		x.s.metrics.Append(x.look().Sub(began))
 		if err != nil {
 			x.lostUnit(err)
 			return false, refuse(reason.StoreUnavailable, "the store did not take the record in time, so nothing is forwarded")
@@ -150,7 +150,7 @@ func (x *exchange) compose() {
 	u := x.unit
 	resetUnit(u)
 	x.arena = x.arena[:0]
-	now := x.s.clock()
+	now := x.wall
 	r := &x.p.plan.Routes[x.route]
 	c := &x.claim
 	*c = claim{Request: x.id, Chain: x.s.committer.Chain(), At: now.UnixMilli(), Caller: x.p.plan.Callers[x.caller].Name,
@@ -192,7 +192,7 @@ func (x *exchange) compose() {
 	x.scratch = c.append(x.scratch[:0])
 	u.Commands[0].Value = x.seal(x.scratch, x.names.Claim)
 	x.scratch = rinse(x.scratch)
-	entry := x.newEntry(audit.KindDecision, audit.ResultForwarded, reason.None)
+	entry := x.entryNow(audit.KindDecision, audit.ResultForwarded, reason.None)
 	if x.follows != nil {
 		entry.Target = attemptName(x.follows.ref())
 	}
@@ -267,7 +267,8 @@ func (x *exchange) method(spec *rules.Leg) string {
 // seal seals a register's content into the arena.
 func (x *exchange) seal(plain []byte, key string) []byte {
 	from := len(x.arena)
-	x.arena = x.s.ring.Seal(x.arena, plain, []byte(key))
+	x.ad = append(x.ad[:0], key...)
+	x.arena = x.s.ring.Seal(x.arena, plain, x.ad)
 	return x.arena[from:len(x.arena):len(x.arena)]
 }
 
@@ -279,9 +280,15 @@ func (x *exchange) sealEntry(e *audit.Entry) []byte {
 
 // newEntry starts an entry about the request in the exchange's own Entry.
 func (x *exchange) newEntry(kind audit.Kind, result audit.Result, code reason.Code) *audit.Entry {
-	x.entry = audit.Entry{Time: x.s.clock(), Kind: kind, Request: audit.ID(x.id), Origin: x.origin, Plan: audit.ID(x.p.plan.Hash),
+	x.look()
+	return x.entryNow(kind, result, code)
+}
+
+// entryNow is newEntry where the clock was looked at a moment ago.
+func (x *exchange) entryNow(kind audit.Kind, result audit.Result, code reason.Code) *audit.Entry {
+	x.entry = audit.Entry{Time: x.wall, Kind: kind, Request: audit.ID(x.id), Origin: x.origin, Plan: audit.ID(x.p.plan.Hash),
 		Key: audit.ID(x.key), Attempt: x.attempt, Subject: audit.ID(x.subject), Result: result, Reason: code,
-		Took: audit.MicrosOf(time.Since(x.start)), Waited: audit.MicrosOf(x.waited),
+		Took: audit.MicrosOf(x.at.Sub(x.start)), Waited: audit.MicrosOf(x.waited),
 		Legs: x.entry.Legs[:0], Decisions: x.entry.Decisions[:0], Tokens: x.entry.Tokens[:0]}
 	e := &x.entry
 	if x.key == "" {

@@ -102,7 +102,7 @@ const maxRecent = 32 << 10
 // recent remembers the registers that were seen in the store a moment ago.
 type recent struct {
 	mu       sync.Mutex
-	now, old map[string]struct{}
+	now, old map[string]string // key → itself
 	since    time.Time
 }
 
@@ -117,14 +117,26 @@ func (r *recent) has(key string, at time.Time) bool {
 	return ok
 }
 
+// get is has, and gives the key as a text that need not be made.
+func (r *recent) get(key []byte, at time.Time) (string, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turn(at)
+	text, ok := r.now[string(key)]
+	if !ok {
+		text, ok = r.old[string(key)]
+	}
+	return text, ok
+}
+
 func (r *recent) add(key string, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.turn(at)
 	if r.now == nil {
-		r.now = map[string]struct{}{}
+		r.now = map[string]string{}
 	}
-	r.now[key] = struct{}{}
+	r.now[key] = key
 }
 
 // clear forgets all: something was revoked.

@@ -27,6 +27,8 @@ type Server struct {
 	limits Limits
 	logger *slog.Logger
 	clock  func() time.Time
+	// ownClock says that clock is not the system's: a test's.
+	ownClock bool
 
 	driver    store.Driver
 	ring      *keys.Ring
@@ -70,13 +72,14 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Clock == nil {
+	ownClock := o.Clock != nil
+	if !ownClock {
 		o.Clock = time.Now
 	}
 	if o.Journal == "" {
 		o.Journal = filepath.Join(o.DataDir, "journal")
 	}
-	s := &Server{o: o, limits: o.Limits.withDefaults(), logger: o.Logger, clock: o.Clock, driver: o.Driver, ring: o.Ring, tokens: o.Tokens,
+	s := &Server{o: o, limits: o.Limits.withDefaults(), logger: o.Logger, clock: o.Clock, ownClock: ownClock, driver: o.Driver, ring: o.Ring, tokens: o.Tokens,
 		subjects: newLRU(maxSubjects), refusals: refusals{last: map[refusalKey]*refusalCount{}}, started: o.Clock()}
 	// What a request asks of others outlives the caller's patience and the
 	// end of New: only Serve ends it, when everything has drained.
@@ -88,7 +91,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	}()
 	s.metrics = admin.NewMetrics(admin.Build{Version: o.Version, Revision: o.Rev})
 	s.recent = new(recent)
-	s.limiter = &admin.Limiter{Apply: s.driver.Apply, Clock: s.clock, Metrics: s.metrics, Logger: s.logger}
+	s.limiter = &admin.Limiter{Apply: s.applySoon, Clock: s.clock, Metrics: s.metrics, Logger: s.logger}
 	if o.Spool > 0 {
 		s.limiter.Away = func() bool { return s.committer.Spooling() }
 	}
@@ -109,6 +112,13 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	return s, s.openAdmin()
+}
+
+// applySoon is the driver's Apply within storeTimeout.
+func (s *Server) applySoon(ctx context.Context, cmds []store.Command) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return s.driver.Apply(ctx, cmds)
 }
 
 // claimStore makes sure that the keyring is the one under which the store was

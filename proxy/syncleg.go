@@ -54,9 +54,8 @@ func (x *exchange) await(ours bool) {
 			l.state, l.status = audit.LegDelivered, p.status
 		}
 	}
-	x.scratch = append(x.scratch[:0], x.legsHeader(audit.ResultReleased)...)
-	x.ctx.Response.Header.SetCanonical(fieldLegs, x.scratch)
-	x.scratch = x.scratch[:0]
+	x.value = append(x.value[:0], x.legsHeader(audit.ResultReleased)...)
+	x.ctx.Response.Header.SetCanonical(fieldLegs, x.value)
 }
 
 // deliverNow tries a leased leg once, while its request waits. p.status is the

@@ -43,6 +43,7 @@ func (x *exchange) decideTexts(i int) *reason.Error {
 				return refuse(reason.HeadMalformed, "the query is malformed")
 			}
 			same := string(x.scratch[from:]) == name
+			clear(x.scratch[from:])
 			x.scratch = x.scratch[:from]
 			if !same {
 				continue
@@ -153,6 +154,7 @@ func (x *exchange) renderPath(dst []byte, l *leg, own, route *rules.Pattern) ([]
 			return dst, refuse(reason.Blocked, "a part of the path may not be sent as it is")
 		}
 		dst = appendSegment(dst, text)
+		clear(text)
 		x.scratch = x.scratch[:from]
 	}
 	if pattern.Rest && route.Rest {

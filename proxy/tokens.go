@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"time"
 
 	"chaperone/audit"
 	"chaperone/proxy/admin"
@@ -26,12 +28,15 @@ type resolver struct {
 	scope  string
 	caller int
 	reveal bool // this caller's tokens are turned back
+	now    time.Time
 
 	results []byte // what Result of the operations stands in
 	minted  []minted
+	before  []minted // what the message before had: of an answer, the request's
 	vaulted []*vault.VaultedMint
 	reads   []store.Command
 	asked   []ask // what reads[i] is for
+	key     []byte
 
 	fresh   int // values that had no token
 	reveals int
@@ -46,8 +51,12 @@ type minted struct {
 	label  rules.LabelID
 	format rules.TokenFormat
 	index  string // its IndexKey
-	store  bool   // of format pan: its register is not there yet
-	last4  string
+
+	// Of format pan:
+	key   string // its register
+	store bool   // which is not there yet
+	raw   []byte // the card, borrowed from the message
+	token []byte // borrowed from results
 }
 
 // ask is what a read is for.
@@ -77,21 +86,26 @@ var errLimit = errors.New("proxy: the caller's limit of tokens is reached")
 func (r *resolver) reset() {
 	r.results = wipe(r.results)
 	r.forget()
+	clear(r.before)
+	r.before = r.before[:0]
 	clear(r.reads[:cap(r.reads)])
 	r.reads, r.asked = r.reads[:0], r.asked[:0]
 	r.s, r.p, r.tokens = nil, nil, nil
 }
 
-// forget leaves out what was minted so far: it is stored.
+// forget leaves out what was minted so far: it is stored. A card that comes
+// again has its token still.
 func (r *resolver) forget() {
+	clear(r.before)
+	r.minted, r.before = r.before[:0], r.minted
 	clear(r.vaulted)
-	r.minted, r.vaulted = r.minted[:0], r.vaulted[:0]
+	r.vaulted = r.vaulted[:0]
 	r.fresh, r.reveals, r.failed, r.arrived, r.blind, r.local = 0, 0, 0, false, false, false
 }
 
 // use takes a request's tokens to be of the scope of its caller and route.
 func (r *resolver) use(x *exchange) {
-	r.s, r.p, r.caller = x.s, x.p, x.caller
+	r.s, r.p, r.caller, r.now = x.s, x.p, x.caller, x.wall
 	r.scope = x.p.plan.Scope(x.caller, x.route)
 	r.tokens = x.s.tokensOf(r.scope)
 	r.reveal = x.p.revealing(x.caller)
@@ -171,6 +185,9 @@ func (r *resolver) mint(i int, op *rewrite.TokenOp) error {
 	r.p.metrics.Minted(op.Label, 1)
 	switch op.Format {
 	case rules.FormatPAN:
+		if r.again(op) {
+			return nil
+		}
 		from := len(r.results)
 		var err error
 		r.results, err = r.tokens.MintPAN(r.results, op.Raw)
@@ -201,12 +218,28 @@ func (r *resolver) seal(op *rewrite.TokenOp, label *rules.Label, fragment bool) 
 // ago, the store is asked: a card that it does not know counts as new, and one
 // whose token was revoked gets a sealed one.
 func (r *resolver) know(i int, op *rewrite.TokenOp) {
-	index := r.index(op.Result)
-	r.minted = append(r.minted, minted{label: op.Label, format: rules.FormatPAN, index: index, last4: string(op.Raw[len(op.Raw)-4:])})
-	key := store.TokenKey(r.scope, index)
-	if !r.s.recent.has(key, r.s.clock()) {
-		r.gather(ask{kind: askMinted, op: i, index: index}, store.Command{Kind: store.Get, Key: key})
+	r.key = store.AppendTokenKey(r.key[:0], r.scope)
+	from := len(r.key)
+	r.key = r.tokens.IndexKey(r.key, op.Result)
+	key, recent := r.s.recent.get(r.key, r.now)
+	if !recent {
+		key = string(r.key)
+		r.gather(ask{kind: askMinted, op: i, index: key[from:]}, store.Command{Kind: store.Get, Key: key})
 	}
+	r.minted = append(r.minted, minted{label: op.Label, format: rules.FormatPAN, index: key[from:], key: key, raw: op.Raw, token: op.Result})
+}
+
+// again gives a card the token that it had in the message before, as an answer
+// that shows the request's card does. It is known, or was stored.
+func (r *resolver) again(op *rewrite.TokenOp) bool {
+	for i := range r.before {
+		if m := &r.before[i]; m.format == rules.FormatPAN && bytes.Equal(m.raw, op.Raw) {
+			op.Result = m.token
+			r.minted = append(r.minted, minted{label: op.Label, format: m.format, index: m.index, key: m.key, raw: op.Raw, token: m.token})
+			return true
+		}
+	}
+	return false
 }
 
 // shapes are the looks of vaulted tokens of digits.
@@ -226,7 +259,7 @@ func (r *resolver) vault(i int, op *rewrite.TokenOp, label *rules.Label) {
 	m := &vault.VaultedMint{Label: label.Name, Tag: label.Tag, Shape: shapeOf(op, label.Vaulted), TTL: label.Vaulted.TTL,
 		Card: op.Card, Fragment: op.Fragment, Value: op.Raw}
 	r.vaulted = append(r.vaulted, m)
-	r.gather(ask{kind: askVaulted, op: i, mint: m}, r.tokens.BeginVaulted(m, r.s.clock()))
+	r.gather(ask{kind: askVaulted, op: i, mint: m}, r.tokens.BeginVaulted(m, r.now))
 }
 
 // index returns the keyed hash of a token.
@@ -326,10 +359,8 @@ func (r *resolver) finish(ops []rewrite.TokenOp) error {
 			r.revealed(a, c, &ops[a.op])
 		}
 	}
-	ctx, cancel := context.WithTimeout(r.s.work, storeTimeout)
-	defer cancel()
 	if len(open) > 0 {
-		if err := r.tokens.FinishVaulted(ctx, r.s.driver.Apply, open); err != nil {
+		if err := r.finishVaulted(open); err != nil {
 			return err
 		}
 	}
@@ -345,7 +376,13 @@ func (r *resolver) finish(ops []rewrite.TokenOp) error {
 	}
 	r.former(ops)
 	r.reads, r.asked = r.reads[:0], r.asked[:0]
-	return r.count(ctx)
+	return r.count()
+}
+
+func (r *resolver) finishVaulted(open []*vault.VaultedMint) error {
+	ctx, cancel := context.WithTimeout(r.s.work, storeTimeout)
+	defer cancel()
+	return r.tokens.FinishVaulted(ctx, r.s.driver.Apply, open)
 }
 
 // learn takes what the store knows of a card token that was minted.
@@ -359,7 +396,7 @@ func (r *resolver) learn(a *ask, c *store.Command, op *rewrite.TokenOp) {
 			r.seal(op, &r.p.plan.Labels[op.Label], true)
 			return
 		case c.Found:
-			r.s.recent.add(c.Key, r.s.clock())
+			r.s.recent.add(c.Key, r.now)
 			return
 		default:
 			m.store = true
@@ -399,7 +436,7 @@ func (r *resolver) revealed(a *ask, c *store.Command, op *rewrite.TokenOp) {
 			return // perhaps of a former format; see former
 		}
 		var record vault.Record
-		r.results, record, err = r.tokens.OpenVaulted(r.results, c.Key, r.p.plan.Labels[op.Label].Name, c.Prior, r.s.clock())
+		r.results, record, err = r.tokens.OpenVaulted(r.results, c.Key, r.p.plan.Labels[op.Label].Name, c.Prior, r.now)
 		if err != nil {
 			r.unknown(op)
 			return
@@ -434,11 +471,11 @@ func (r *resolver) former(ops []rewrite.TokenOp) {
 }
 
 // count holds the caller to its limits.
-func (r *resolver) count(ctx context.Context) error {
+func (r *resolver) count() error {
 	if r.blind || r.fresh+r.reveals+r.failed == 0 {
 		return nil
 	}
-	c, l := r.party(), r.s.limiter
+	c, l, ctx := r.party(), r.s.limiter, r.s.work // each round trip is bounded by itself
 	within, err := l.Fail(ctx, c.Name, c.Limits, r.failed)
 	if err != nil || !within {
 		return errors.Join(err, limited(within))
@@ -465,9 +502,8 @@ func (r *resolver) store(cmds []store.Command, e *audit.Entry) []store.Command {
 		label := r.p.plan.Labels[m.label].Name
 		e.Tokens = append(e.Tokens, audit.Token{Scope: audit.Name(r.scope), Label: audit.Name(label), Format: audit.Name(m.format), Key: audit.ID(m.index)})
 		if m.store {
-			key := store.TokenKey(r.scope, m.index)
-			mark := r.tokens.Mark(key, &vault.Record{Label: label, Format: string(m.format), Card: true, Created: r.s.clock(), Last4: m.last4})
-			cmds = append(cmds, store.Command{Kind: store.SetOnce, Key: key, Value: mark})
+			mark := r.tokens.Mark(m.key, &vault.Record{Label: label, Format: string(m.format), Card: true, Created: r.now, Last4: string(m.raw[len(m.raw)-4:])})
+			cmds = append(cmds, store.Command{Kind: store.SetOnce, Key: m.key, Value: mark})
 		}
 	}
 	for _, m := range r.vaulted {
@@ -480,7 +516,7 @@ func (r *resolver) store(cmds []store.Command, e *audit.Entry) []store.Command {
 func (r *resolver) stored() {
 	for i := range r.minted {
 		if m := &r.minted[i]; m.store {
-			r.s.recent.add(store.TokenKey(r.scope, m.index), r.s.clock())
+			r.s.recent.add(m.key, r.now)
 		}
 	}
 }

@@ -12,10 +12,13 @@ import (
 type upConn struct {
 	net.Conn // what is written to: raw, or TLS over it
 	raw      *countingConn
-	used     bool      // it has carried a request before
+	answers  int       // calls that it has carried
+	idle     time.Time // since then, if it has
+	ending   bool      // it is not to be used again
 	deadline time.Time // the one that is set; zero: none
 
 	peekConn  syscall.RawConn
+	look      func(fd uintptr) bool // peek
 	peekByte  [1]byte
 	peekStale bool
 }
@@ -49,6 +52,7 @@ func dial(addr string, t time.Duration, secure *tls.Config) (net.Conn, error) {
 			_ = tcp.Close()
 			return nil, err
 		}
+		c.look = c.peek
 	}
 	c.Conn = c.raw
 	if secure == nil {
@@ -103,7 +107,7 @@ func (c *upConn) stale(now time.Time) bool {
 		c.deadline = time.Time{}
 	}
 	c.peekStale = true
-	if err := c.peekConn.Read(c.peek); err != nil {
+	if err := c.peekConn.Read(c.look); err != nil {
 		return true
 	}
 	return c.peekStale

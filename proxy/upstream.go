@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -37,7 +38,8 @@ type upstream struct {
 	fields  []byte // the policy's own header fields, as they are sent
 	own     map[string]bool
 	timeout time.Duration
-	sees    bool // card numbers as they are
+	sees    bool        // card numbers as they are
+	hasty   atomic.Bool // it closes connections early, without saying so
 }
 
 // newUpstream prepares a destination. It reads the files of its secrets and
@@ -133,13 +135,21 @@ const (
 	answered
 )
 
-// call sends one request and reads the answer into resp. message is the head
-// and, where tail is nil, the body as well. may is asked right before the
-// first byte of every try.
-//
-// A call is tried again only while no byte of it was written: on a pooled
-// connection that the destination has closed meanwhile (seen by a peek, or by
-// a write that took nothing). From the first byte on there is one try.
+// call is one request to a destination, and its answer.
+type call struct {
+	began    time.Time // a moment ago
+	deadline time.Time
+	method   string
+	message  []byte // the head and, where tail is nil, the body as well
+	tail     []byte
+	resp     *fasthttp.Response // what the answer is read into
+	may      func() bool        // is asked right before the first byte of every try
+	end      *cutter            // the end of the process, which may cut the connection; nil: it may not
+
+	ended time.Time // when the answer was there, if it was
+}
+
+// call sends a request as do does, from now on.
 func (u *upstream) call(deadline time.Time, method string, message, tail []byte, resp *fasthttp.Response, may func() bool) (sending, error) {
 	return u.callUnder(nil, deadline, method, message, tail, resp, may)
 }
@@ -147,9 +157,18 @@ func (u *upstream) call(deadline time.Time, method string, message, tail []byte,
 // callUnder is call, of which the end of the process may cut the connection;
 // nil: it does not.
 func (u *upstream) callUnder(end *cutter, deadline time.Time, method string, message, tail []byte, resp *fasthttp.Response, may func() bool) (sending, error) {
+	return u.do(&call{began: time.Now(), deadline: deadline, method: method, message: message, tail: tail, resp: resp, may: may, end: end})
+}
+
+// do sends one request and reads the answer.
+//
+// A call is tried again only while no byte of it was written: on a pooled
+// connection that the destination has closed meanwhile (seen by a peek, or by
+// a write that took nothing). From the first byte on there is one try.
+func (u *upstream) do(k *call) (sending, error) {
+	now := k.began
 	for range maxStaleAttempts {
-		now := time.Now()
-		left := deadline.Sub(now)
+		left := k.deadline.Sub(now)
 		if left <= 0 {
 			return sentNothing, fasthttp.ErrTimeout
 		}
@@ -162,58 +181,98 @@ func (u *upstream) callUnder(end *cutter, deadline time.Time, method string, mes
 			u.client.CloseConn(pooled)
 			return sentNothing, errors.New("proxy: connection of no known kind")
 		}
-		reused := c.used
-		if reused && c.stale(now) {
+		reused := c.answers > 0
+		if reused && u.closed(c, now) {
 			u.client.CloseConn(pooled)
+			now = time.Now()
 			continue
 		}
-		if !may() {
+		how, again, err := u.try(k, c, now)
+		switch {
+		case how == answered && !c.ending:
 			u.client.ReleaseConn(pooled)
-			return sentNothing, errNotOurs
-		}
-		if end != nil {
-			if !end.hold(c) {
-				u.client.ReleaseConn(pooled)
-				return sentNothing, errCut
-			}
-			defer end.release(c)
-		}
-		if err := c.until(deadline, now); err != nil {
+		case how == sentNothing && !c.ending:
+			u.client.ReleaseConn(pooled) // it was not used
+		default:
 			u.client.CloseConn(pooled)
-			if reused {
-				continue
-			}
-			return sentNothing, err
 		}
-		c.used, c.raw.written = true, 0
-		if err := c.send(message, tail); err != nil {
-			untouched := c.raw.written == 0
-			u.client.CloseConn(pooled)
-			if untouched && reused {
-				continue
-			}
-			if untouched {
-				return sentNothing, err
-			}
-			return sentSome, err
+		if !again || !reused {
+			return how, err
 		}
-		resp.SkipBody = method == "HEAD"
-		r := u.client.AcquireReader(c)
-		err = resp.ReadLimitBody(r, u.client.MaxResponseBodySize)
-		extra := r.Buffered() > 0
-		u.client.ReleaseReader(r)
-		if err != nil {
-			u.client.CloseConn(pooled)
-			return sentSome, err
-		}
-		if resp.ConnectionClose() || extra {
-			u.client.CloseConn(pooled)
-		} else {
-			u.client.ReleaseConn(pooled)
-		}
-		return answered, nil
+		now = time.Now()
 	}
 	return sentNothing, errors.New("proxy: no connection that is still open")
+}
+
+// try sends a call on a connection, which it marks as ending if it cannot be
+// used any more. again says that another one may be tried: no byte was written.
+func (u *upstream) try(k *call, c *upConn, now time.Time) (how sending, again bool, err error) {
+	if !k.may() {
+		return sentNothing, false, errNotOurs
+	}
+	if k.end != nil {
+		if !k.end.hold(c) {
+			return sentNothing, false, errCut
+		}
+		defer k.end.release(c)
+	}
+	c.ending = true // unless all goes well
+	if err := c.until(k.deadline, now); err != nil {
+		return sentNothing, true, err
+	}
+	c.raw.written = 0
+	if err := c.send(k.message, k.tail); err != nil {
+		if c.raw.written == 0 {
+			return sentNothing, true, err
+		}
+		return sentSome, false, err
+	}
+	k.resp.SkipBody = k.method == "HEAD"
+	r := u.client.AcquireReader(c)
+	err = k.resp.ReadLimitBody(r, u.client.MaxResponseBodySize)
+	extra := r.Buffered() > 0
+	u.client.ReleaseReader(r)
+	if err != nil {
+		return sentSome, false, err
+	}
+	k.ended = time.Now()
+	c.answers, c.idle = c.answers+1, k.ended
+	c.ending = k.resp.ConnectionClose() || extra
+	return answered, false, nil
+}
+
+// youngIdle is how long a connection may have been idle, and provenAnswers how
+// many calls it must have carried, to be written to without a look whether its
+// other end has closed it.
+//
+// A look is a system call for each request, and it sees what happened since
+// the answer before and has arrived: a close that is under way is never seen.
+// Within a millisecond that is about what a network's own delay hides in any
+// case, as far as a destination goes that closes because it ends. One that
+// closes after an answer without having said so (RFC 9112, 9.6) closes at
+// once, though, and every sale would be in doubt. It is known by its first
+// answers, and by what is found closed early: from then on each connection is
+// looked at.
+const (
+	youngIdle     = time.Millisecond
+	provenAnswers = 2
+	earlyClose    = time.Second
+)
+
+// closed reports whether the other end has closed a pooled connection, as far
+// as is worth finding out.
+func (u *upstream) closed(c *upConn, now time.Time) bool {
+	idle := now.Sub(c.idle)
+	if idle < youngIdle && c.answers >= provenAnswers && !u.hasty.Load() {
+		return false
+	}
+	if !c.stale(now) {
+		return false
+	}
+	if idle < earlyClose {
+		u.hasty.Store(true)
+	}
+	return true
 }
 
 // close ends the idle connections.

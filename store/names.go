@@ -89,6 +89,11 @@ func isBodyKey(key string) bool {
 // spread over a Cluster.
 func TokenKey(scope, h string) string { return "t:" + scope + ":" + h }
 
+// AppendTokenKey appends what stands before h in TokenKey's name.
+func AppendTokenKey(dst []byte, scope string) []byte {
+	return append(append(append(dst, "t:"...), scope...), ':')
+}
+
 // VaultedKey names the register of a vaulted token: its sealed value. h is the
 // keyed hash of the token, in letters.
 func VaultedKey(scope, h string) string { return "v:" + scope + ":" + h }

@@ -10,6 +10,9 @@ import (
 // Listener wraps every connection that it accepts in a Conn.
 type Listener struct {
 	net.Listener
+	// Slack is how much too early a deadline may be in force, so that one that
+	// is renewed with each request need not be set each time.
+	Slack time.Duration
 }
 
 // Accept waits for the next connection.
@@ -18,7 +21,7 @@ func (l Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{Conn: c}, nil
+	return &Conn{Conn: c, slack: l.Slack}, nil
 }
 
 // Conn is a connection whose Read hands on only what the Scanner let pass, and
@@ -28,12 +31,64 @@ type Conn struct {
 	scan   Scanner
 	failed bool
 	amid   atomic.Bool // a request has begun and not ended, or is malformed
+
+	slack       time.Duration
+	read, write deadline
+}
+
+// deadline is one that was asked for, and the one that is set. It is set when
+// there is something to wait for: of a request that came in one piece, none is.
+type deadline struct{ wanted, set time.Time }
+
+// due tells whether the wanted deadline is to be set.
+func (d *deadline) due(slack time.Duration) bool {
+	if d.wanted.IsZero() || d.set.IsZero() {
+		return !d.wanted.Equal(d.set)
+	}
+	early := d.wanted.Sub(d.set)
+	return early < 0 || early > slack
+}
+
+// SetReadDeadline sets the deadline of the reads that begin from now on, and
+// of none that is under way. It is for whoever reads.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.read.wanted = t
+	return nil
+}
+
+// SetWriteDeadline is SetReadDeadline for whoever writes.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.write.wanted = t
+	return nil
+}
+
+// SetDeadline sets both.
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.read.wanted, c.write.wanted = t, t
+	return nil
+}
+
+// Write writes to the connection. One goroutine may write at a time.
+func (c *Conn) Write(p []byte) (int, error) {
+	if d := &c.write; d.due(c.slack) {
+		if err := c.Conn.SetWriteDeadline(d.wanted); err != nil {
+			return 0, err
+		}
+		d.set = d.wanted
+	}
+	return c.Conn.Write(p)
 }
 
 // Read reads from the connection. One goroutine may read at a time.
 func (c *Conn) Read(p []byte) (int, error) {
 	if c.failed {
 		return 0, ErrMalformed
+	}
+	if d := &c.read; d.due(c.slack) {
+		if err := c.Conn.SetReadDeadline(d.wanted); err != nil {
+			return 0, err
+		}
+		d.set = d.wanted
 	}
 	n, err := c.Conn.Read(p)
 	if n == 0 {
@@ -64,7 +119,7 @@ const (
 // Close takes what comes for a moment, and throws it away.
 func (c *Conn) Close() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.amid.Swap(false) {
-		if half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		if half.CloseWrite() == nil && c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
 		}
 	}

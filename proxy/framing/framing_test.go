@@ -135,7 +135,7 @@ func TestCloseLetsARefusalArrive(t *testing.T) {
 	}
 	defer l.Close()
 	go func() {
-		c, err := Listener{l}.Accept()
+		c, err := Listener{Listener: l}.Accept()
 		if err != nil {
 			return
 		}

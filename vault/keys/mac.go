@@ -6,52 +6,67 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"maps"
 	"sync"
+	"sync/atomic"
 )
 
 // macs are the HMACs under the subkeys of derive, by purpose. Purposes are
 // constants of the code, so there are few of them and none is ever removed.
 type macs struct {
-	master []byte // the key derive; a copy of its own
+	pools atomic.Pointer[map[string]*sync.Pool] // of *mac; never changed, nil when closed
 
-	mu     sync.RWMutex
-	pools  map[string]*sync.Pool // of *mac
-	closed bool
+	mu     sync.Mutex // over what follows, and the exchange of pools
+	master []byte     // the key derive; a copy of its own
 }
 
-// mac is one HMAC and the room it works in: what is handed to an interface
-// escapes, and would be an allocation if it were on the stack.
+// mac is one HMAC, and the room in which its input is gathered: many short
+// parts become one write, and none of them has to be handed to an interface,
+// which would make every caller's an allocation.
 type mac struct {
 	h   hash.Hash
-	len [8]byte
+	n   int // of in
+	in  [8 * sha256.BlockSize]byte
 	sum [sha256.Size]byte
 }
 
 func newMACs(master []byte) *macs {
-	return &macs{master: append([]byte(nil), master...), pools: make(map[string]*sync.Pool)}
+	m := &macs{master: append([]byte(nil), master...)}
+	m.pools.Store(new(map[string]*sync.Pool))
+	return m
 }
 
 func (m *macs) pool(purpose string) *sync.Pool {
-	m.mu.RLock()
-	p := m.pools[purpose]
-	m.mu.RUnlock()
-	if p != nil {
-		return p
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
+	pools := m.pools.Load()
+	if pools == nil {
 		panic("keys: the ring is closed")
 	}
-	if p = m.pools[purpose]; p != nil {
+	if p := (*pools)[purpose]; p != nil {
+		return p
+	}
+	return m.add(purpose)
+}
+
+// add makes the pool of a purpose that is asked for for the first time.
+func (m *macs) add(purpose string) *sync.Pool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	pools := m.pools.Load()
+	if pools == nil {
+		panic("keys: the ring is closed")
+	}
+	if p := (*pools)[purpose]; p != nil {
 		return p
 	}
 	subkey, err := hkdf.Expand(sha256.New, m.master, "chaperone/mac/1/"+purpose, sha256.Size)
 	if err != nil {
 		panic(err) // it fails only for lengths beyond 255 hashes
 	}
-	p = &sync.Pool{New: func() any { return &mac{h: hmac.New(sha256.New, subkey)} }}
-	m.pools[purpose] = p
+	p := &sync.Pool{New: func() any { return &mac{h: hmac.New(sha256.New, subkey)} }}
+	more := make(map[string]*sync.Pool, len(*pools)+1)
+	maps.Copy(more, *pools)
+	more[purpose] = p
+	m.pools.Store(&more)
 	return p
 }
 
@@ -61,20 +76,37 @@ func (m *macs) append(dst []byte, purpose string, parts ...[]byte) []byte {
 	p := m.pool(purpose)
 	s := p.Get().(*mac)
 	for _, part := range parts {
-		binary.BigEndian.PutUint64(s.len[:], uint64(len(part)))
-		s.h.Write(s.len[:])
-		s.h.Write(part)
+		if len(s.in)-s.n < 8 {
+			s.flush()
+		}
+		binary.BigEndian.PutUint64(s.in[s.n:], uint64(len(part)))
+		s.n += 8
+		for {
+			n := copy(s.in[s.n:], part)
+			s.n += n
+			if part = part[n:]; len(part) == 0 {
+				break
+			}
+			s.flush()
+		}
 	}
+	s.flush()
 	dst = append(dst, s.h.Sum(s.sum[:0])...)
 	s.h.Reset()
 	p.Put(s)
 	return dst
 }
 
+// flush writes what was gathered, and leaves nothing of it behind.
+func (s *mac) flush() {
+	s.h.Write(s.in[:s.n])
+	clear(s.in[:s.n])
+	s.n = 0
+}
+
 func (m *macs) zero() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	clear(m.master)
-	clear(m.pools)
-	m.closed = true
+	m.pools.Store(nil)
 }
