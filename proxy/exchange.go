@@ -150,9 +150,9 @@ func (s *Server) end(x *exchange) {
 	x.req.Reset()
 	x.ans.Reset()
 	x.ansView.Reset()
-	// Each was written to once, from its beginning: nothing is behind its length.
-	x.body, x.out, x.wire = empty(x.body), empty(x.out), empty(x.wire)
-	x.scratch, x.keptText = empty(x.scratch), wipe(x.keptText)
+	// Body and wire only grew: nothing is behind their length.
+	x.body, x.wire, x.scratch = empty(x.body), empty(x.wire), empty(x.scratch)
+	x.out, x.keptText = wipe(x.out), wipe(x.keptText)
 	clear(x.kept.Shares)
 	x.follows = nil
 	x.arena = x.arena[:0] // sealed
@@ -161,7 +161,7 @@ func (s *Server) end(x *exchange) {
 		if l.view != nil {
 			l.view.Reset()
 		}
-		l.buf, l.texts, l.target = empty(l.buf), empty(l.texts), empty(l.target)
+		l.buf, l.texts, l.target = wipe(l.buf), wipe(l.texts), wipe(l.target)
 		*l = leg{view: l.view, buf: l.buf, texts: l.texts, target: l.target, fields: l.fields[:0], parts: l.parts[:0], forms: l.forms[:0]}
 	}
 	x.legs = x.legs[:0]

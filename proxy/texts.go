@@ -154,7 +154,7 @@ func (x *exchange) renderPath(dst []byte, l *leg, own, route *rules.Pattern) ([]
 			return dst, refuse(reason.Blocked, "a part of the path may not be sent as it is")
 		}
 		dst = appendSegment(dst, text)
-		clear(text)
+		clear(x.scratch[from:cap(x.scratch)])
 		x.scratch = x.scratch[:from]
 	}
 	if pattern.Rest && route.Rest {
