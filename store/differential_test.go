@@ -14,20 +14,26 @@ import (
 	"chaperone/store/storetest"
 )
 
-// TestDriversAgree does the same random batches on both kinds of store, some
-// of them twice as after a lost reply, and compares every result and what is
-// left.
+// TestDriversAgree does the same random batches on the embedded store and on
+// Redis, beside the log and on each way of batches, some of them twice as after
+// a lost reply, and compares every result and what is left.
 func TestDriversAgree(t *testing.T) {
 	s := redistest.Start(t, redistest.Options{Fsync: "no"})
-	for round := range 20 {
-		seed := uint64(time.Now().UnixNano())
-		if _, err := s.Do("FLUSHALL"); err != nil {
-			t.Fatal(err)
-		}
-		agree(t, storetest.Open(t), openRedis(t, store.RedisOptions{Addresses: []string{s.Addr}}), seed)
-		if t.Failed() {
-			t.Fatalf("round %d, seed %d", round, seed)
-		}
+	ways := carriers(s)
+	ways["beside"] = func(t *testing.T) store.Driver { return openRedis(t, store.RedisOptions{Addresses: []string{s.Addr}}) }
+	for name, open := range ways {
+		t.Run(name, func(t *testing.T) {
+			for round := range 20 {
+				seed := uint64(time.Now().UnixNano())
+				if _, err := s.Do("FLUSHALL"); err != nil {
+					t.Fatal(err)
+				}
+				agree(t, storetest.Open(t), open(t), seed)
+				if t.Failed() {
+					t.Fatalf("round %d, seed %d", round, seed)
+				}
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 
@@ -35,6 +36,45 @@ func TestRedisConformance(t *testing.T) {
 		}
 		return openRedis(t, store.RedisOptions{Addresses: []string{s.Addr}})
 	})
+}
+
+// TestCarriersConform has all commands go with the batches, on each way that
+// those may take.
+func TestCarriersConform(t *testing.T) {
+	s := redistest.Start(t, redistest.Options{Fsync: "no"})
+	for name, open := range carriers(s) {
+		t.Run(name, func(t *testing.T) {
+			storetest.Conformance(t, func(t *testing.T) store.Driver {
+				if _, err := s.Do("FLUSHALL"); err != nil {
+					t.Fatal(err)
+				}
+				return open(t)
+			})
+		})
+	}
+}
+
+// carriers opens a server in each way in which batches are carried.
+func carriers(s *redistest.Server) map[string]func(t *testing.T) store.Driver {
+	return map[string]func(t *testing.T) store.Driver{
+		"wire": func(t *testing.T) store.Driver {
+			return byWrite{openRedis(t, store.RedisOptions{Addresses: []string{s.Addr}})}
+		},
+		"pipeline": func(t *testing.T) store.Driver {
+			d := openRedis(t, store.RedisOptions{Addresses: []string{s.Addr}})
+			if err := store.OverPipeline(d); err != nil {
+				t.Fatal(err)
+			}
+			return byWrite{d}
+		},
+	}
+}
+
+// byWrite is a driver whose commands all travel with the batches.
+type byWrite struct{ store.Driver }
+
+func (d byWrite) Apply(ctx context.Context, cmds []store.Command) error {
+	return d.Write(ctx, &store.Batch{Groups: [][]store.Command{cmds}})
 }
 
 func openRedis(t *testing.T, o store.RedisOptions) store.Driver {

@@ -10,7 +10,7 @@ import (
 
 // removeScript: KEYS log; ARGV the newest record's id. It gives the newest
 // record's id if that is another one, else nothing.
-var removeScript = redis.NewScript(`
+var removeScript = newScript(`
 local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 if not newest then return '' end
 if newest[1] ~= ARGV[1] then return newest[1] end

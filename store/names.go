@@ -262,8 +262,11 @@ func groupOf(member string) string {
 	if !hasGroup(member) {
 		return ""
 	}
-	return destOf(member) + member[strings.LastIndexByte(member, '@'):]
+	return destOf(member) + groupTail(member)
 }
+
+// groupTail gives the group of a member that has one, with the @ before it.
+func groupTail(member string) string { return member[strings.LastIndexByte(member, '@'):] }
 
 // destOf gives the destination of a member of Due or Dead.
 func destOf(member string) string {

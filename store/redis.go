@@ -75,15 +75,17 @@ type redisDriver struct {
 	// slow read never stands before them.
 	side  redis.UniversalClient
 	lanes int
-	keys  sync.Map // laneKey → string: the names of due queues
+
+	keysMu sync.RWMutex
+	keys   map[laneKey]string // the names of queues
 
 	mu     sync.Mutex
 	closed bool
 	// chains is what is known of the logs that this driver writes.
 	chains map[string]chainState
-	// client carries the committer's batches and nothing else, to the masters
-	// of a generation; see redis_masters.go.
-	client     redis.UniversalClient
+	// line carries the committer's batches and nothing else, to the masters of
+	// a generation; see redis_masters.go.
+	line       carrier
 	generation string
 	masterIDs  map[string]bool
 }
@@ -107,7 +109,7 @@ func OpenRedis(ctx context.Context, o RedisOptions) (Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &redisDriver{o: o, lanes: 1, chains: make(map[string]chainState)}
+	d := &redisDriver{o: o, lanes: 1, chains: make(map[string]chainState), keys: make(map[laneKey]string)}
 	if o.Cluster {
 		d.lanes = clusterLanes
 	}
@@ -204,14 +206,14 @@ func orDuration(d, otherwise time.Duration) time.Duration {
 // Close releases the connections.
 func (d *redisDriver) Close() error {
 	d.mu.Lock()
-	closed, client := d.closed, d.client
+	closed, line := d.closed, d.line
 	d.closed = true
 	d.mu.Unlock()
 	if closed {
 		return nil
 	}
-	if client == nil {
+	if line == nil {
 		return d.side.Close()
 	}
-	return errors.Join(client.Close(), d.side.Close())
+	return errors.Join(line.close(), d.side.Close())
 }

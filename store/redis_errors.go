@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -30,15 +29,6 @@ func judge(err error) (permanent, transient error) {
 // away wraps what kept the store from acknowledging. The cause is go-redis's
 // or the server's text: an address or an error code, never a value.
 func away(err error) error { return &unavailable{cause: err, sent: true} }
-
-// tooSmall recognizes the reply to an XADD whose id is not above the newest.
-func tooSmall(err error) bool {
-	if err == nil {
-		return false
-	}
-	var reply redis.Error
-	return errors.As(err, &reply) && strings.Contains(reply.Error(), "equal or smaller")
-}
 
 // readErr sorts the error of a read.
 func readErr(err error) error {

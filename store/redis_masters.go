@@ -68,11 +68,11 @@ func identity(ctx context.Context, c interface {
 // adopt makes the masters of a generation those to which batches go.
 func (d *redisDriver) adopt(generation string) error {
 	d.mu.Lock()
-	if d.generation == generation && d.client != nil {
+	if d.generation == generation && d.line != nil {
 		d.mu.Unlock()
 		return nil
 	}
-	old := d.client
+	old := d.line
 	d.generation = generation
 	d.masterIDs = make(map[string]bool)
 	for _, id := range strings.Fields(generation) {
@@ -82,12 +82,38 @@ func (d *redisDriver) adopt(generation string) error {
 	return d.dial(old)
 }
 
-// dial replaces the client for batches, whose connections were made when
-// others were the masters.
-func (d *redisDriver) dial(old redis.UniversalClient) error {
-	uo, err := d.o.universal()
+// dial replaces the line for batches, whose connections were made when others
+// were the masters.
+func (d *redisDriver) dial(old carrier) error {
+	line, err := d.newLine()
 	if err != nil {
 		return away(err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.closed:
+		_ = line.close() // has no connection yet
+		return ErrClosed
+	case d.line != old:
+		_ = line.close() // somebody else was first
+		return nil
+	}
+	d.line = line
+	if old != nil {
+		_ = old.close() // its connections are of no use whatever it says
+	}
+	return nil
+}
+
+// newLine makes what takes batches to the masters; it has no connection yet.
+func (d *redisDriver) newLine() (carrier, error) {
+	if like, ok := d.side.(*redis.Client); ok {
+		return newWire(like, d.replicaTimeout(), d.meet), nil
+	}
+	uo, err := d.o.universal()
+	if err != nil {
+		return nil, err
 	}
 	// One connection for batches: there is one in flight. The second is for
 	// the moment in which a broken one is replaced.
@@ -95,21 +121,7 @@ func (d *redisDriver) dial(old redis.UniversalClient) error {
 	uo.OnConnect = d.meet
 	client := redis.NewUniversalClient(uo)
 	d.waiting(client)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch {
-	case d.closed:
-		_ = client.Close() // has no connection yet
-		return ErrClosed
-	case d.client != old:
-		_ = client.Close() // somebody else was first
-		return nil
-	}
-	d.client = client
-	if old != nil {
-		_ = old.Close() // its connections are of no use whatever it says
-	}
-	return nil
+	return pipeline{client}, nil
 }
 
 // meet refuses a new connection for batches unless it is to a master of the

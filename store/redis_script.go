@@ -8,19 +8,27 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// script is a script and its text, which go-redis keeps to itself.
+type script struct {
+	*redis.Script
+	text string
+}
+
+func newScript(text string) *script { return &script{redis.NewScript(text), text} }
+
 // The scripts do what no single command can: compare and set, the order within
 // a group, and putting a log right. All keys of a call share one hash tag. The
 // hot path (registers, log, queues without groups) needs none of them.
 var (
 	// KEYS queue; ARGV member, from, to.
-	moveScript = redis.NewScript(`
+	moveScript = newScript(`
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 return 1`)
 
 	// KEYS register, unless; ARGV value, life in ms or 0. Replies what is in
 	// the way, or nothing.
-	unlessScript = redis.NewScript(`
+	unlessScript = newScript(`
 local there = redis.call('GET', KEYS[1]) or redis.call('GET', KEYS[2])
 if there then return there end
 if ARGV[2] == '0' then redis.call('SET', KEYS[1], ARGV[1])
@@ -29,7 +37,7 @@ return false`)
 
 	// KEYS due, group; ARGV member, score. The group keeps the order in which
 	// its members reached the store, whatever the clocks of those who add.
-	groupAddScript = redis.NewScript(`
+	groupAddScript = newScript(`
 local due, group, member, score, waiting = KEYS[1], KEYS[2], ARGV[1], ARGV[2], '` + waitingText + `'
 if not redis.call('ZSCORE', group, member) then
   local stamp = tonumber(score)
@@ -44,7 +52,7 @@ if redis.call('ZSCORE', due, member) == waiting then redis.call('ZREM', due, mem
 return redis.call('ZADD', due, 'NX', score, member)`)
 
 	// KEYS due, group; ARGV member, score of the next.
-	groupRemoveScript = redis.NewScript(`
+	groupRemoveScript = newScript(`
 local due, group, member, score, waiting = KEYS[1], KEYS[2], ARGV[1], ARGV[2], '` + waitingText + `'
 redis.call('ZREM', due, member)
 redis.call('ZREM', group, member)
@@ -57,13 +65,13 @@ return 1`)
 
 	// KEYS log; ARGV first sequence number, hash of its predecessor, a 1 or 0
 	// for each record (appended just now, or not), and the hashes that should
-	// be there from first on. Replies {code, newest}: 0 all is well; 1 the
+	// be there from first on. Replies {code, newest, length}: 0 all is well; 1 the
 	// predecessor is missing; 2 another record is in the way; 3 some of ours
 	// are missing. After 1 and 3 ours are taken out again, since none of them
 	// was acknowledged, and one could never be appended before another; after 2
 	// those that were appended just now. What is missing before one of ours that
 	// is now the oldest was trimmed.
-	settleScript = redis.NewScript(`
+	settleScript = newScript(`
 local log, first, count = KEYS[1], tonumber(ARGV[1]), #ARGV - 3
 local function id(seq) return string.format('%.0f-0', seq) end
 local function hash(seq)
@@ -107,9 +115,9 @@ if code ~= 0 then
   end
   if gone > 0 or (code ~= 2 and redis.call('EXISTS', log) == 1) then redis.call('XSETID', log, newest() .. '-0') end
 end
-return {code, newest()}`)
+return {code, newest(), redis.call('XLEN', log)}`)
 
-	scripts = []*redis.Script{moveScript, unlessScript, groupAddScript, groupRemoveScript, settleScript, removeScript}
+	scripts = []*script{moveScript, unlessScript, groupAddScript, groupRemoveScript, settleScript, removeScript}
 )
 
 // waitingText is Waiting as Redis prints a score.

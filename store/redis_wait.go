@@ -22,16 +22,20 @@ func (d *redisDriver) waiting(client redis.UniversalClient) {
 	if !d.o.Replicated {
 		return
 	}
-	timeout := d.o.ReplicaTimeout
-	if timeout <= 0 {
-		timeout = min(time.Second, orDuration(d.o.Timeout, defaultTimeout)/2)
-	}
-	hook := waitHook{timeout.Milliseconds()}
+	hook := waitHook{d.replicaTimeout().Milliseconds()}
 	if c, ok := client.(*redis.ClusterClient); ok {
 		c.OnNewNode(func(node *redis.Client) { node.AddHook(hook) })
 		return
 	}
 	client.AddHook(hook)
+}
+
+// replicaTimeout is how long a replica is waited for.
+func (d *redisDriver) replicaTimeout() time.Duration {
+	if d.o.ReplicaTimeout > 0 {
+		return d.o.ReplicaTimeout
+	}
+	return min(time.Second, orDuration(d.o.Timeout, defaultTimeout)/2)
 }
 
 // waitHook adds to each pipeline to a node a mark and a WAIT. The mark is a

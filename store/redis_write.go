@@ -51,19 +51,19 @@ func (d *redisDriver) writeTo(ctx context.Context, b *Batch) error {
 		}
 	}
 	d.mu.Lock()
-	client, generation, closed := d.client, d.generation, d.closed
+	line, generation, closed := d.line, d.generation, d.closed
 	d.mu.Unlock()
 	if closed {
 		return ErrClosed
 	}
-	err := d.exec(ctx, client, b)
+	err := d.exec(ctx, line, b)
 	switch {
 	case err == nil:
 		b.Generation = generation
 	case redis.HasErrorPrefix(errors.Unwrap(err), "READONLY"):
 		// It was the master. Should it be that again, its data were another's
 		// meanwhile, which only a new connection asks.
-		return errors.Join(err, d.dial(client))
+		return errors.Join(err, d.dial(line))
 	}
 	return err
 }
@@ -71,101 +71,104 @@ func (d *redisDriver) writeTo(ctx context.Context, b *Batch) error {
 // Apply sends commands beside the committer's.
 func (d *redisDriver) Apply(ctx context.Context, cmds []Command) error {
 	groups := [1][]Command{cmds}
-	return d.exec(ctx, d.side, &Batch{Groups: groups[:]})
+	return d.exec(ctx, pipeline{d.side}, &Batch{Groups: groups[:]})
 }
 
-func (d *redisDriver) exec(ctx context.Context, client redis.UniversalClient, b *Batch) error {
-	err := d.execOnce(ctx, client, b)
+func (d *redisDriver) exec(ctx context.Context, line carrier, b *Batch) error {
+	err := d.execOnce(ctx, line, b)
 	if err == nil || !redis.HasErrorPrefix(errors.Unwrap(err), "NOSCRIPT") {
 		return err
 	}
 	if err := d.loadScripts(ctx); err != nil {
 		return err
 	}
-	return d.execOnce(ctx, client, b)
+	return d.execOnce(ctx, line, b)
 }
 
-// execOnce sends the batch: first the log, then the registers, then the
-// queues, so that a cut leaves no index of what is not there.
-func (d *redisDriver) execOnce(ctx context.Context, client redis.UniversalClient, b *Batch) error {
-	p := newPipe(ctx)
+// execOnce sends the batch, and takes what was said to it.
+func (d *redisDriver) execOnce(ctx context.Context, line carrier, b *Batch) error {
+	p := newProgram(d)
 	defer p.free()
-	key := logKey(b.Chain)
-	records := len(b.Records)
-	for i := range b.Records {
-		p.record(&key, &b.Records[i])
-	}
-	if records > 0 {
-		p.int(sink{}, "xlen", &key)
-		records++
-	}
-	for _, group := range b.Groups {
-		for i := range group {
-			c := &group[i]
-			c.reset()
-			if c.Kind.register() {
-				p.register(c)
-			} else {
-				p.queue(d, c)
-			}
-		}
-	}
-	p.flushQueues(d)
-	if len(p.cmds) == 0 {
+	p.batch(b)
+	if len(p.sinks) == 0 {
 		return nil
 	}
-	if d.o.Replicated {
-		ctx = context.WithValue(ctx, replicated{}, true)
+	p.replicated = d.o.Replicated
+	if err := line.exchange(ctx, p); err != nil {
+		d.forget(b.Chain)
+		_, transient := judge(err)
+		return transient
 	}
-	pipeline := client.Pipeline()
-	if err := pipeline.BatchProcess(ctx, p.cmds...); err != nil {
-		return away(err)
-	}
-	// Each command holds its own error; the one of Exec is the first of them.
-	_, _ = pipeline.Exec(ctx)
-	var failed error
-	for i, c := range p.cmds[records:] {
-		err := p.sinks[records+i].take(c)
-		if err != nil && (failed == nil || errors.Is(err, ErrFailover)) {
-			failed = err
-		}
-	}
-	if records > 0 {
-		if err := d.logged(ctx, client, b, p.cmds[:records], failed != nil); err != nil {
+	if len(b.Records) > 0 {
+		if err := d.logged(ctx, line, b, &p.result); err != nil {
 			return err
 		}
 	}
-	return failed
+	return p.failed
 }
 
-// take leaves a reply in the commands that it belongs to. The error is one
-// that keeps the batch from being acknowledged.
-func (s *sink) take(reply redis.Cmder) error {
-	permanent, transient := judge(reply.Err())
+// result is what came back of a program, beside what went into the commands.
+type result struct {
+	fresh     []byte // for each record: 1 it was appended now, 0 it was not
+	logLength int64  // of the log
+	noLog     error  // why the log is not known to be written
+	failed    error  // why the commands are not all acknowledged
+	list      reply
+}
+
+// unlogged takes the first error of a command on the log.
+func (r *result) unlogged(permanent, transient error) {
+	if r.noLog == nil {
+		r.noLog = permanent
+	}
+	if r.noLog == nil {
+		r.noLog = transient
+	}
+}
+
+func (r *result) reset() { *r = result{fresh: r.fresh[:0]} }
+
+// take takes the reply to command i.
+func (p *program) take(i int, r reply) {
+	s := &p.sinks[i]
+	permanent, transient := judge(r.err)
+	switch s.to {
+	case toLog:
+		if r.none || tooSmall(r.err) {
+			p.fresh = append(p.fresh, '0')
+			return
+		}
+		p.fresh = append(p.fresh, '1')
+		p.unlogged(permanent, transient)
+		return
+	case toLength:
+		p.logLength = r.n
+		p.unlogged(permanent, transient)
+		return
+	}
 	if transient != nil {
-		return transient
+		if p.failed == nil || errors.Is(transient, ErrFailover) {
+			p.failed = transient
+		}
+		return
 	}
-	for _, c := range s.group {
-		c.Err = permanent
+	switch s.to {
+	case toList:
+		p.list = r
+	case toMerge:
+		for _, c := range p.queues.merges[s.merge].cmds {
+			c.Err = permanent
+		}
+	case toCommand:
+		c := s.cmd
+		switch c.Err = permanent; {
+		case permanent != nil:
+		case s.shape == number:
+			c.takeInt(r.n)
+		default:
+			c.takeValue(r.none, r.text)
+		}
 	}
-	c := s.cmd
-	if c == nil {
-		return nil
-	}
-	if c.Err = permanent; permanent != nil {
-		return nil
-	}
-	switch r := reply.(type) {
-	case *redis.IntCmd:
-		c.takeInt(r.Val())
-	case *redis.StringCmd:
-		absent := errors.Is(r.Err(), redis.Nil)
-		prior, _ := r.Bytes() // its error was judged
-		c.takeValue(absent, prior)
-	default:
-		return away(errReply)
-	}
-	return nil
 }
 
 // takeInt takes the reply that tells how many were changed.
@@ -183,7 +186,8 @@ func (c *Command) takeInt(n int64) {
 	}
 }
 
-// takeValue takes the reply that holds what a register held before.
+// takeValue takes the reply that holds what a register held before, and copies
+// what is kept of it.
 func (c *Command) takeValue(absent bool, prior []byte) {
 	switch c.Kind {
 	case SetOnce, SetUnless:
@@ -191,53 +195,38 @@ func (c *Command) takeValue(absent bool, prior []byte) {
 		// was lost.
 		c.Won = absent || bytes.Equal(prior, c.Value)
 		if !c.Won {
-			c.Prior = prior
+			c.Prior = bytes.Clone(prior)
 		}
 	case Get:
 		c.Found = !absent
-		c.Prior = prior
+		c.Prior = bytes.Clone(prior)
 	}
 }
 
-// logged looks at the replies to the batch's records, the last of which is the
-// log's length. If each was appended and the log is as long as it must be,
-// nothing was lost and nobody else wrote. Otherwise it is looked at in full.
-func (d *redisDriver) logged(ctx context.Context, client redis.UniversalClient, b *Batch, replies []redis.Cmder, failed bool) error {
-	n := len(b.Records)
-	clean := true
-	fresh := make([]byte, n)
-	for i, r := range replies[:n] {
-		err := r.Err()
-		fresh[i] = '1'
-		if tooSmall(err) || errors.Is(err, redis.Nil) {
-			clean, fresh[i] = false, '0'
-			continue
-		}
-		permanent, transient := judge(err)
-		if err := errors.Join(permanent, transient); err != nil {
-			d.forget(b.Chain)
-			return err
-		}
-	}
-	length := replies[n].(*redis.IntCmd)
-	if _, err := judge(length.Err()); err != nil {
+// logged looks at what became of the batch's records. If each was appended and
+// the log is as long as it must be, nothing was lost and nobody else wrote.
+// Otherwise it is looked at in full.
+func (d *redisDriver) logged(ctx context.Context, line carrier, b *Batch, r *result) error {
+	if r.noLog != nil {
 		d.forget(b.Chain)
-		return err
+		return r.noLog
 	}
+	n := len(b.Records)
 	first := b.Records[0].Seq
+	clean := bytes.IndexByte(r.fresh, '0') < 0
 	d.mu.Lock()
 	s := d.chains[b.Chain] // zero: nothing is known, or there is nothing yet
-	if clean && s.newest == first-1 && s.length+int64(n) == length.Val() {
-		d.chains[b.Chain] = chainState{length.Val(), first + uint64(n) - 1}
+	if clean && s.newest == first-1 && s.length+int64(len(r.fresh)) == r.logLength {
+		d.chains[b.Chain] = chainState{r.logLength, first + uint64(n) - 1}
 		d.mu.Unlock()
 		return nil
 	}
 	delete(d.chains, b.Chain)
 	d.mu.Unlock()
-	if failed {
+	if r.failed != nil {
 		return nil // the batch comes again, and is looked at then
 	}
-	return d.settle(ctx, client, b, fresh)
+	return d.settle(ctx, line, b, r.fresh)
 }
 
 func (d *redisDriver) forget(chain string) {
@@ -250,29 +239,30 @@ func (d *redisDriver) forget(chain string) {
 // sent before ("id equal or smaller") is there by its hashes; after a failover
 // or a FLUSHALL the predecessor is not, and what was appended over the gap is
 // taken out again. fresh marks with a '1' each record that was appended just now.
-func (d *redisDriver) settle(ctx context.Context, client redis.UniversalClient, b *Batch, fresh []byte) error {
+func (d *redisDriver) settle(ctx context.Context, line carrier, b *Batch, fresh []byte) error {
 	first := b.Records[0].Seq
-	args := make([]any, 0, len(b.Records)+3)
-	args = append(args, strconv.FormatUint(first, 10), b.Prev[:], fresh)
+	args := make([]string, 0, len(b.Records)+3)
+	args = append(args, strconv.FormatUint(first, 10), string(b.Prev[:]), string(fresh))
 	for i := range b.Records {
-		args = append(args, b.Records[i].Hash[:])
+		args = append(args, string(b.Records[i].Hash[:]))
 	}
-	reply, err := settleScript.Run(ctx, client, []string{logKey(b.Chain)}, args...).Slice()
+	r, err := d.ask(ctx, line, settleScript, logKey(b.Chain), args)
 	if err != nil {
-		return away(err)
+		return err
 	}
-	if len(reply) != 2 {
+	if len(r) != 3 {
 		return away(errReply)
 	}
-	code, _ := reply[0].(int64)
-	newest, _ := reply[1].(string)
-	last, err := strconv.ParseUint(newest, 10, 64)
+	last, err := strconv.ParseUint(string(r[1].text), 10, 64)
 	if err != nil {
 		return away(errReply)
 	}
-	switch code {
+	switch r[0].n {
 	case 0:
-		return d.measure(ctx, client, b.Chain, last)
+		d.mu.Lock()
+		d.chains[b.Chain] = chainState{r[2].n, last}
+		d.mu.Unlock()
+		return nil
 	case 1:
 		return &GapError{Chain: b.Chain, Want: first - 1, Last: last}
 	case 2:
@@ -283,14 +273,24 @@ func (d *redisDriver) settle(ctx context.Context, client redis.UniversalClient, 
 	return away(errors.New("log records are missing"))
 }
 
-// measure learns the length of a log that is as it should be.
-func (d *redisDriver) measure(ctx context.Context, client redis.UniversalClient, chain string, newest uint64) error {
-	n, err := client.XLen(ctx, logKey(chain)).Result()
-	if err != nil {
-		return away(err)
+// ask runs a script that replies with a list.
+func (d *redisDriver) ask(ctx context.Context, line carrier, s *script, key string, args []string) ([]reply, error) {
+	for _, known := range []bool{true, false} {
+		p := newProgram(d)
+		p.script(s, known, key, args)
+		err := line.exchange(ctx, p)
+		if err == nil {
+			err = p.failed
+		}
+		list := p.list.list
+		p.free()
+		if err == nil {
+			return list, nil
+		}
+		if !known || !redis.HasErrorPrefix(err, "NOSCRIPT") {
+			_, err = judge(err)
+			return nil, err
+		}
 	}
-	d.mu.Lock()
-	d.chains[chain] = chainState{n, newest}
-	d.mu.Unlock()
-	return nil
+	return nil, away(errReply)
 }

@@ -1,0 +1,18 @@
+package store
+
+import "github.com/redis/go-redis/v9"
+
+// OverPipeline has a driver for one server send its batches as one for a
+// Cluster does: by go-redis's pipeline.
+func OverPipeline(d Driver) error {
+	r := d.(*redisDriver)
+	o := *r.side.(*redis.Client).Options()
+	o.OnConnect, o.MaxRetries = r.meet, -1
+	client := redis.NewClient(&o)
+	r.waiting(client)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.line
+	r.line = pipeline{client}
+	return old.close()
+}
