@@ -32,7 +32,7 @@ type parcel struct {
 	retry    time.Duration // what the answer's Retry-After asks for; 0: nothing
 	status   int           // of the answer that accepted it
 
-	lane    *lane
+	lane    *lane  // nil: it is a sync leg
 	handed  bool   // by the request that released it
 	message []byte // then: all that is sent
 	awaited bool   // a sync leg: that request waits for it
@@ -58,7 +58,7 @@ func (b *outbox) deliver(ctx context.Context, l *lane, p *parcel) {
 		p.policy.metrics.Leg(p.to.index, admin.LegAccepted)
 		l.works()
 		p.status = status
-		l.record(p)
+		b.records.add(p)
 		return
 	}
 	b.failed(p, status, err)
@@ -324,10 +324,16 @@ func (b *outbox) unit(p *parcel, result audit.Result, state audit.LegState, stat
 	return &store.Unit{Entries: [][]byte{b.s.sealing().Seal(nil, &e)}}
 }
 
-// fillEntry makes the entry that says what became of a leg.
+// fillEntry makes the entry that says what became of a leg, to which more of
+// the same attempt can be added.
 func (b *outbox) fillEntry(e *audit.Entry, p *parcel, result audit.Result, state audit.LegState, status int, why string) {
 	*e = audit.Entry{Time: b.s.clock(), Kind: audit.KindDelivery, Request: audit.ID(p.claim.Request), Caller: audit.Name(p.claim.Caller),
 		Route: audit.Name(p.claim.Route), Plan: audit.ID(p.policy.plan.Hash), Purpose: audit.Name(p.claim.Purpose), Subject: audit.ID(p.claim.Subject),
 		Key: audit.ID(p.member.K), Attempt: p.member.A, Result: result, Rule: audit.Name(why), Legs: e.Legs[:0]}
-	e.Legs = append(e.Legs, audit.Leg{Name: audit.Name(p.leg.Name), To: audit.Name(p.leg.To), State: state, Status: status, Tries: p.trial.tries})
+	e.Legs = append(e.Legs, p.said(state, status))
+}
+
+// said is what an entry says of the leg.
+func (p *parcel) said(state audit.LegState, status int) audit.Leg {
+	return audit.Leg{Name: audit.Name(p.leg.Name), To: audit.Name(p.leg.To), State: state, Status: status, Tries: p.trial.tries}
 }

@@ -75,15 +75,16 @@ func (b *outbox) allEnded(p *parcel) (last, unsure bool) {
 }
 
 // expireAttempt starts the time to live of an attempt's registers: all its legs
-// are final. The register of the last of them is written with it.
-func expireAttempt(commands []store.Command, c *claim, last store.Member) []store.Command {
-	keep, names := c.keep(), store.NamesOf(last.K, last.A)
+// are final. The registers of the legs of which written is true are written with
+// theirs.
+func expireAttempt(commands []store.Command, c *claim, of attempt, written func(leg int) bool) []store.Command {
+	keep, names := c.keep(), store.NamesOf(of.key, of.number)
 	commands = append(commands,
 		store.Command{Kind: store.Expire, Key: names.Claim, TTL: keep},
 		store.Command{Kind: store.Expire, Key: names.Outcome, TTL: keep})
 	for i := range c.Legs {
-		if n := c.Legs[i].Leg; n != last.N {
-			commands = append(commands, store.Command{Kind: store.Expire, Key: store.DeliveryKey(last.K, last.A, n), TTL: keep})
+		if n := c.Legs[i].Leg; !written(n) {
+			commands = append(commands, store.Command{Kind: store.Expire, Key: store.DeliveryKey(of.key, of.number, n), TTL: keep})
 		}
 	}
 	return commands
@@ -115,10 +116,10 @@ func (b *outbox) expireEnded(parcels []*parcel) {
 		}
 		reads = reads[len(p.claim.Legs):]
 		if over {
-			ends = expireAttempt(ends, p.claim, p.member)
-			ends = append(ends, store.Command{Kind: store.Expire, Key: store.DeliveryKey(p.member.K, p.member.A, p.member.N), TTL: p.claim.keep()})
+			of := attempt{p.member.K, p.member.A}
+			ends = expireAttempt(ends, p.claim, of, func(int) bool { return false })
 			b.mu.Lock()
-			delete(b.ended, attempt{p.member.K, p.member.A})
+			delete(b.ended, of)
 			b.mu.Unlock()
 		}
 	}

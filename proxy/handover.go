@@ -3,7 +3,6 @@ package proxy
 import (
 	"time"
 
-	"chaperone/audit"
 	"chaperone/store"
 )
 
@@ -182,77 +181,4 @@ func (x *exchange) handOver(ours bool) {
 		p.lane.hand(p)
 	}
 	x.parcels = x.parcels[:0]
-}
-
-// recordWriter is what the recorder of a lane uses again and again.
-type recordWriter struct {
-	unit    *store.Unit
-	arena   []byte
-	entry   audit.Entry
-	scratch []byte
-}
-
-// recordDelivered puts legs that were accepted on record.
-func (b *outbox) recordDelivered(w *recordWriter, batch []*parcel) {
-	if w.unit == nil {
-		w.unit, w.arena = new(store.Unit), nil
-	}
-	u := w.unit
-	resetUnit(u)
-	w.arena = w.arena[:0]
-	now := b.s.clock().UnixMilli()
-	var ask []*parcel
-	for _, p := range batch {
-		b.fillEntry(&w.entry, p, audit.ResultDelivered, audit.LegDelivered, p.status, "")
-		from := len(w.arena)
-		w.arena = b.s.sealing().Seal(w.arena, &w.entry)
-		u.Entries = append(u.Entries, w.arena[from:len(w.arena):len(w.arena)])
-		n := note{Owner: p.claim.Request, At: now, Result: audit.ResultDelivered, Status: p.status}
-		if p.awaited {
-			n.Reason = noteAwaited
-		}
-		w.scratch = n.append(w.scratch[:0])
-		key := store.DeliveryKey(p.member.K, p.member.A, p.member.N)
-		from = len(w.arena)
-		w.arena = b.s.ring.Seal(w.arena, w.scratch, []byte(key))
-		delivered := store.Command{Kind: store.SetOnce, Key: key, Value: w.arena[from:len(w.arena):len(w.arena)]}
-		last, unsure := b.allEnded(p)
-		switch {
-		case last:
-			delivered.TTL = p.claim.keep()
-		case unsure:
-			ask = append(ask, p)
-		}
-		u.Commands = append(u.Commands, delivered,
-			store.Command{Kind: store.QueueRemove, Queue: store.Due, Member: p.item.Member, Score: now})
-		if p.trial.stored {
-			u.Commands = append(u.Commands, store.Command{Kind: store.Delete, Key: store.TrialKey(p.member.K, p.member.A, p.member.N)})
-		}
-		if p.leg.Large {
-			u.Commands = append(u.Commands, store.Command{Kind: store.Delete, Key: store.RequestBodyKey(p.member.K, p.member.A, p.member.N, p.claim.Request)})
-		}
-		if last {
-			u.Commands = expireAttempt(u.Commands, p.claim, p.member)
-		}
-	}
-	err := b.s.committer.CommitLater(u)
-	for _, p := range batch {
-		if err != nil {
-			b.logger.Error("a delivery is not on record; the leg is sent again, with the same key", "request", p.claim.Request, "destination", p.leg.To, "error", err)
-			continue
-		}
-		if p.trial.parked {
-			b.notePark(p.item.Member, false)
-		}
-	}
-	if err != nil || !u.Stored {
-		w.unit = nil // the committer's now
-		return
-	}
-	for i := range u.Commands {
-		if c := &u.Commands[i]; c.Kind == store.SetOnce && !c.Won {
-			b.logger.Error("a leg was sent that was delivered or dropped before, by what is on record", "register", c.Key)
-		}
-	}
-	b.expireEnded(ask)
 }

@@ -22,13 +22,11 @@ type lane struct {
 	tasks   sync.WaitGroup
 	rivals  bool // other proxies want the same legs; serve's own
 
-	mu        sync.Mutex
-	closed    bool
-	reserved  int       // legs that were or may be handed over, until they are on record
-	handed    []*parcel // wait for a slot
-	next      int       // the first of handed that still waits
-	ended     []*parcel // delivered, and not on record yet
-	recording bool      // a goroutine sees to ended
+	mu       sync.Mutex
+	closed   bool
+	reserved int       // legs that were or may be handed over, until they are on record
+	handed   []*parcel // wait for a slot
+	next     int       // the first of handed that still waits
 }
 
 func newLane(b *outbox, dest string) *lane {
@@ -98,7 +96,7 @@ func (l *lane) fetch(ctx context.Context) (more bool) {
 		l.breaker.abandon()
 	}
 	for _, p := range leased {
-		p.probe = probe
+		p.probe, p.lane = probe, l
 		l.tasks.Add(1)
 		go func() {
 			defer l.tasks.Done()
@@ -159,50 +157,6 @@ func (l *lane) sender() {
 		l.mu.Unlock()
 		// What has begun may end, whatever happens to the process's work.
 		l.b.deliver(l.b.s.work, l, p)
-	}
-}
-
-// record puts a delivered leg on record, together with others that end
-// meanwhile.
-func (l *lane) record(p *parcel) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ended = append(l.ended, p)
-	if !l.recording {
-		l.recording = true
-		l.tasks.Add(1)
-		go l.recorder()
-	}
-}
-
-// maxRecorded bounds the deliveries that are recorded in one unit.
-const maxRecorded = 256
-
-// recorder records deliveries until all are: those that end while the store is
-// asked are the next unit.
-func (l *lane) recorder() {
-	defer l.tasks.Done()
-	var w recordWriter
-	var batch []*parcel
-	for {
-		l.mu.Lock()
-		n := min(len(l.ended), maxRecorded)
-		if n == 0 {
-			l.recording = false
-			l.mu.Unlock()
-			return
-		}
-		batch = append(batch[:0], l.ended[:n]...)
-		l.ended = l.ended[:copy(l.ended, l.ended[n:])]
-		l.mu.Unlock()
-		l.b.recordDelivered(&w, batch)
-		for _, p := range batch {
-			if !p.handed || p.member.Group != "" {
-				l.ring() // what waited behind it may be due now
-			}
-			l.done(p)
-		}
-		clear(batch)
 	}
 }
 

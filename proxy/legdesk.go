@@ -234,7 +234,7 @@ func (l *Outbox) dropping(f *found, now int64) []store.Command {
 	}
 	if f.others == len(f.claim.Legs)-1 {
 		cmds[0].TTL = f.claim.keep()
-		cmds = expireAttempt(cmds, f.claim, m)
+		cmds = expireAttempt(cmds, f.claim, attempt{m.K, m.A}, func(leg int) bool { return leg == m.N })
 	}
 	return cmds
 }

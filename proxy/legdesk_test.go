@@ -319,7 +319,9 @@ func TestAHungDestinationHoldsUpNobody(t *testing.T) {
 
 // quiet reports whether nothing is on its way or to be recorded.
 func (l *lane) quiet() bool {
+	l.b.records.mu.Lock()
+	defer l.b.records.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.reserved == 0 && !l.recording && len(l.slots) == 0
+	return l.reserved == 0 && !l.b.records.busy && len(l.slots) == 0
 }

@@ -68,6 +68,7 @@ type outbox struct {
 	ended   map[attempt]ending   // what is known of the ends of legs
 	busy    map[string]bool      // by member
 	parcels sync.Pool            // of *parcel, those that are handed over
+	records recorder             // of what was delivered
 	cuts    cutter               // ends what is being sent when the process has to end
 	running sync.WaitGroup
 	done    chan struct{} // closed when run has returned
@@ -80,7 +81,9 @@ type attempt struct {
 }
 
 func newOutbox(s *Server, o OutboxOptions) *outbox {
-	return &outbox{s: s, o: o.withDefaults(), logger: s.logger, lanes: map[string]*lane{}, away: map[string]time.Time{}, ended: map[attempt]ending{}, busy: map[string]bool{}, done: make(chan struct{})}
+	b := &outbox{s: s, o: o.withDefaults(), logger: s.logger, lanes: map[string]*lane{}, away: map[string]time.Time{}, ended: map[attempt]ending{}, busy: map[string]bool{}, done: make(chan struct{})}
+	b.records.b = b
+	return b
 }
 
 // run delivers until ctx ends, then waits for what is being sent, for most of

@@ -40,8 +40,8 @@ func TestDeliveryIsRepeated(t *testing.T) {
 	}
 	b.until("the delivery is on record", func() bool {
 		for _, e := range b.entries() {
-			if e.Kind == audit.KindDelivery && e.Result == audit.ResultDelivered && e.Legs[0].Name == "ehr" {
-				return e.Legs[0].Tries == 4
+			if l, ok := deliveredTo(&e, "ehr"); ok {
+				return l.Tries == 4
 			}
 		}
 		return false

@@ -49,7 +49,7 @@ func TestProxiesShareTheQueue(t *testing.T) {
 	}
 	share := map[string]int{}
 	for _, e := range b.entries() {
-		if e.Kind == audit.KindDelivery && e.Result == audit.ResultDelivered && e.Legs[0].To == "ehr" {
+		if _, ok := deliveredTo(&e, "ehr"); ok {
 			share[string(e.Chain)]++
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"chaperone/audit"
 	"chaperone/rules"
 	"chaperone/store/redistest"
 )
@@ -94,8 +93,8 @@ func TestSyncLeg(t *testing.T) {
 			}
 			b.until("the delivery is on record", func() bool {
 				for _, e := range b.entries() {
-					if e.Kind == audit.KindDelivery && e.Result == audit.ResultDelivered && e.Legs[0].Name == "ehr" {
-						return e.Legs[0].Tries == tt.tries
+					if l, ok := deliveredTo(&e, "ehr"); ok {
+						return l.Tries == tt.tries
 					}
 				}
 				return false

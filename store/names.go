@@ -19,8 +19,8 @@ type Names struct {
 
 // NamesOf gives the names of attempt a at key k. They share one allocation.
 func NamesOf(k string, a int) Names {
-	b := make([]byte, 0, 3*(len(k)+16))
-	b = appendRegister(b, k, 'c', a)
+	var room [3 * nameRoom]byte
+	b := appendRegister(room[:0], k, 'c', a)
 	claim := len(b)
 	b = appendRegister(b, k, 'o', a)
 	outcome := len(b)
@@ -126,12 +126,18 @@ func CutKey(chain string) string { return "{" + chain + "}:cut" }
 // logKey names the stream of a chain.
 func logKey(chain string) string { return "{" + chain + "}:log" }
 
+// nameRoom is as much as most names of registers need; longer ones are made with
+// one allocation more.
+const nameRoom = 64
+
 func register(k string, sort byte, a int) string {
-	return string(appendRegister(make([]byte, 0, len(k)+16), k, sort, a))
+	var room [nameRoom]byte
+	return string(appendRegister(room[:0], k, sort, a))
 }
 
 func legRegister(k string, sort byte, a, n int) string {
-	b := appendRegister(make([]byte, 0, len(k)+24), k, sort, a)
+	var room [nameRoom]byte
+	b := appendRegister(room[:0], k, sort, a)
 	b = append(b, '.')
 	return string(strconv.AppendInt(b, int64(n), 10))
 }
@@ -210,7 +216,8 @@ type Member struct {
 
 // String gives the member as the queues hold it: dest|K|A|N, and @group.
 func (m Member) String() string {
-	b := make([]byte, 0, len(m.Dest)+len(m.K)+len(m.Group)+16)
+	var room [2 * nameRoom]byte
+	b := room[:0]
 	b = append(b, m.Dest...)
 	b = append(b, '|')
 	b = append(b, m.K...)
