@@ -29,7 +29,7 @@ CHAOS  ?= 9m
 SEED   ?= 0
 REPORT ?=
 
-.PHONY: help run build generate test lint bench chaos fips clean test-tools vault-server
+.PHONY: help run build generate test lint bench chaos two fips clean test-tools vault-server
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ bench: test-tools ## Measure the proxy beside others; writes bench/RESULTS.md
 chaos: test-tools ## Break everything at random under load, then reconcile the books
 	$(GO) test -count=1 -v -timeout 30m -run '^TestChaos$$' ./cmd/chaperone/e2e/chaos \
 		-chaos.sales $(SALES) -chaos.faults $(FAULTS) -chaos.time $(CHAOS) -chaos.seed $(SEED) -chaos.report "$(if $(REPORT),$(abspath $(REPORT)))"
+
+two: test-tools vault-server ## Two proxies on one Redis and one Vault; one is killed under load
+	$(GO) test -count=1 -v -run '^TestTwoProxies$$' ./cmd/chaperone/e2e
 
 fips: vault-server ## Build bin/chaperone-fips, test vault/ on the FIPS module
 	CGO_ENABLED=0 GOFIPS140=$(FIPS140) $(GO) build -trimpath -ldflags='-s -w' -o bin/chaperone-fips ./cmd/chaperone
