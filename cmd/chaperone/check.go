@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"chaperone/rules"
@@ -56,6 +57,7 @@ func check(a *app, files []string, o checkOptions) error {
 		c.file(file)
 	}
 	c.found.Sort()
+	c.found = slices.Compact(c.found)
 	errors, warnings := count(c.found)
 	if o.asJSON {
 		if err := writeJSON(a.out, checkJSON{c.files, errors, warnings, diagnosticsJSON(c.found)}); err != nil {

@@ -1,67 +1,43 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"regexp"
 	"strings"
 
 	"chaperone/rules"
 )
 
-// sources holds the lines of the files that diagnostics speak of, read once.
-type sources map[string][][]byte
-
-// line returns a line of a file without its end; ok is false where the file or
-// the line is not there any more.
-func (s sources) line(file string, n int) (text string, ok bool) {
-	lines, known := s[file]
-	if !known {
-		if src, err := os.ReadFile(file); err == nil {
-			lines = bytes.Split(src, []byte("\n"))
-		}
-		s[file] = lines
-	}
-	if n < 1 || n > len(lines) {
-		return "", false
-	}
-	return strings.TrimRight(string(lines[n-1]), "\r"), true
-}
-
-// secrets finds what should not have been written into a file, but was: it is
-// not shown again in an excerpt.
-var secrets = regexp.MustCompile(`(?i)((?:password|passphrase|secret|secret_id|api_key|authorization|key_sha256)["']?\s*[:=]\s*)[^\s,}]+|\b(?:hvs\.|chp_|sk_)[\w.-]+`)
-
-func excerpt(line string) string {
-	return secrets.ReplaceAllString(printable(strings.ReplaceAll(line, "\t", " ")), "${1}…")
-}
+// marginWidth is what stands before an excerpt: the number of its line, and a
+// bar.
+const marginWidth = 8
 
 // writeDiagnostics prints each one as file:line:column: message [code], with
 // the source line, a caret and the hint.
 func writeDiagnostics(w io.Writer, ds rules.Diagnostics) {
 	p, read := paletteFor(w), sources{}
+	room := max(terminalWidth(w)-marginWidth, 24)
 	var b strings.Builder
 	for _, d := range ds {
-		writeDiagnostic(&b, p, read, d)
+		writeDiagnostic(&b, p, read, d, room)
 	}
 	_, _ = io.WriteString(w, b.String())
 }
 
-func writeDiagnostic(b *strings.Builder, p palette, read sources, d rules.Diagnostic) {
-	message := oneLine(d.Message)
+func writeDiagnostic(b *strings.Builder, p palette, read sources, d rules.Diagnostic, room int) {
+	message, mark := withoutSecrets(oneLine(d.Message)), p.red
 	if d.Severity == rules.Warning {
-		message = p.yellow("warning:") + " " + message
+		message, mark = p.yellow("warning:")+" "+message, p.yellow
 	}
 	fmt.Fprintf(b, "%s: %s %s\n", p.bold(d.Position.String()), message, p.dim("["+d.Code+"]"))
-	if text, ok := read.line(d.Position.File, d.Position.Line); ok {
-		number := fmt.Sprintf("%5d", d.Position.Line)
-		margin := strings.Repeat(" ", len(number))
-		fmt.Fprintf(b, "%s | %s\n", p.dim(number), excerpt(text))
-		if d.Position.Column > 0 {
-			fmt.Fprintf(b, "%s | %s%s\n", margin, strings.Repeat(" ", d.Position.Column-1), p.red("^"))
+	src := read.get(d.Position.File)
+	if line, ok := src.line(d.Position.Line); ok {
+		text, marks := excerpt(line, d.Position.Column, src.extent(d.Position.Line, d.Position.Column), room)
+		fmt.Fprintf(b, "%s %s\n", p.dim(fmt.Sprintf("%5d |", d.Position.Line)), text)
+		if marks != "" {
+			space := strings.TrimRight(marks, "^~")
+			fmt.Fprintf(b, "%s %s%s\n", p.dim("      |"), space, mark(marks[len(space):]))
 		}
 	}
 	if d.Hint != "" {
@@ -94,6 +70,7 @@ type diagnosticJSON struct {
 	File     string `json:"file"`
 	Line     int    `json:"line"`
 	Column   int    `json:"column"`
+	Length   int    `json:"length"` // in characters; 0 where there is no column
 	Severity string `json:"severity"`
 	Code     string `json:"code"`
 	Message  string `json:"message"`
@@ -101,11 +78,12 @@ type diagnosticJSON struct {
 }
 
 func diagnosticsJSON(ds rules.Diagnostics) []diagnosticJSON {
-	list := make([]diagnosticJSON, 0, len(ds))
+	list, read := make([]diagnosticJSON, 0, len(ds)), sources{}
 	for _, d := range ds {
+		at := d.Position
 		list = append(list, diagnosticJSON{
-			File: d.Position.File, Line: d.Position.Line, Column: d.Position.Column,
-			Severity: d.Severity.String(), Code: d.Code, Message: d.Message, Hint: d.Hint,
+			File: at.File, Line: at.Line, Column: at.Column, Length: read.get(at.File).extent(at.Line, at.Column),
+			Severity: d.Severity.String(), Code: d.Code, Message: withoutSecrets(d.Message), Hint: d.Hint,
 		})
 	}
 	return list

@@ -26,10 +26,10 @@ func TestWriteDiagnostics(t *testing.T) {
 	}{
 		{"an error with caret and hint",
 			rules.Diagnostic{Position: at(2, 2), Code: "yaml_syntax", Message: "this is not YAML", Hint: "indent with spaces"},
-			"FILE:2:2: this is not YAML [yaml_syntax]\n    2 |  pan: {paths: [a]}\n      |  ^\n      hint: indent with spaces\n"},
+			"FILE:2:2: this is not YAML [yaml_syntax]\n    2 |     pan: {paths: [a]}\n      |     ^~~\n      hint: indent with spaces\n"},
 		{"a warning",
 			rules.Diagnostic{Position: at(1, 1), Severity: rules.Warning, Code: "w", Message: "m"},
-			"FILE:1:1: warning: m [w]\n    1 | labels:\n      | ^\n"},
+			"FILE:1:1: warning: m [w]\n    1 | labels:\n      | ^~~~~~\n"},
 		{"a file as a whole",
 			rules.Diagnostic{Position: rules.Position{File: file}, Code: "c", Message: "m"},
 			"FILE: m [c]\n"},
@@ -38,13 +38,13 @@ func TestWriteDiagnostics(t *testing.T) {
 			"FILE:99:1: m [c]\n"},
 		{"a password is not shown again",
 			rules.Diagnostic{Position: at(3, 17), Code: "unknown_key", Message: "m"},
-			"FILE:3:17: m [unknown_key]\n    3 | state: {redis: {password: …, x: 1}}\n      |                 ^\n"},
+			"FILE:3:17: m [unknown_key]\n    3 | state: {redis: {password: …, x: 1}}\n      |                 ^~~~~~~~\n"},
 		{"a key's hash is not shown again",
 			rules.Diagnostic{Position: at(4, 13), Code: "bad_key_hash", Message: "m"},
 			"FILE:4:13: m [bad_key_hash]\n    4 | key_sha256: …\n      |             ^\n"},
 		{"a token is not shown again",
 			rules.Diagnostic{Position: at(5, 8), Code: "unknown_key", Message: "m"},
-			"FILE:5:8: m [unknown_key]\n    5 | auth: {token: …}\n      |        ^\n"},
+			"FILE:5:8: m [unknown_key]\n    5 | auth: {token: …}\n      |        ^~~~~\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var b strings.Builder
