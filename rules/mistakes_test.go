@@ -106,7 +106,7 @@ func TestEveryCodeHasAMistake(t *testing.T) {
 // diagnostics.
 func codesOf(t *testing.T, dirs ...string) map[string]token.Position {
 	t.Helper()
-	records := map[string]bool{"Fail": true, "Warn": true, "fail": true, "failAt": true, "warnAt": true, "sayAt": true, "undefined": true, "undefinedAt": true}
+	records := map[string]bool{"Fail": true, "Warn": true, "fail": true, "failAt": true, "warnAt": true, "sayAt": true, "report": true, "undefined": true, "undefinedAt": true}
 	codes := map[string]token.Position{}
 	fset := token.NewFileSet()
 	for _, dir := range dirs {

@@ -15,9 +15,9 @@ import (
 )
 
 // checkOptions are the flags of check.
-type checkOptions struct{ asJSON, strict bool }
+type checkOptions struct{ asJSON, strict, explain bool }
 
-// checkJSON is what --json prints.
+// checkJSON is what --json prints; the help says so, too.
 type checkJSON struct {
 	Files       []string         `json:"files"`
 	Errors      int              `json:"errors"`
@@ -28,25 +28,43 @@ type checkJSON struct {
 func newCheckCommand(a *app) *cobra.Command {
 	var o checkOptions
 	cmd := &cobra.Command{
-		Use:   "check FILE…",
+		Use:   "check FILE… | check --explain [CODE]",
 		Short: "Say every mistake in configuration and policy files",
 		Long: `Reads chaperone.yaml and rules.yaml files, whichever they are, as run reads
-them, and prints every mistake at once. A chaperone.yaml takes the policy that
-it names with it. Nothing is started or opened.
+them, and prints every mistake at once: its place, what is wrong, its code, the
+line, and a hint. A chaperone.yaml takes the policy that it names with it.
+Nothing is started or opened.
+
+With --explain it says what a code means, of its own or of an answer, with a
+wrong and a right example; without a code it lists all of them.
+
+--json prints {files, errors, warnings, diagnostics}; each diagnostic has file,
+line and column (from 1, in characters; 0 for the file as a whole), length (in
+characters), severity (error or warning), code, message and perhaps hint.
 
 Exit codes: 0 no mistake, 3 mistakes (with --strict, warnings too).`,
 		Example: `  chaperone check chaperone.yaml
   chaperone check --strict rules.yaml
-  chaperone check --json chaperone.yaml | jq '.diagnostics[].code'`,
+  chaperone check --json chaperone.yaml | jq '.diagnostics[].code'
+  chaperone check --explain class_not_taken`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			switch {
+			case !o.explain && len(args) == 0:
 				return usageError(cmd, "check needs at least one FILE")
+			case o.explain && len(args) > 1:
+				return usageError(cmd, "check --explain takes one CODE, got %d", len(args))
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return check(a, args, o) },
+		RunE: func(_ *cobra.Command, args []string) error {
+			if o.explain {
+				return explainCode(a, strings.Join(args, ""))
+			}
+			return check(a, args, o)
+		},
 	}
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON document")
+	cmd.Flags().BoolVar(&o.explain, "explain", false, "say what a code means")
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "let warnings fail too")
 	return cmd
 }

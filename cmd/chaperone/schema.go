@@ -45,7 +45,7 @@ of the file, only check can judge.`,
 					return printSchema(a, f)
 				}
 			}
-			return usageError(cmd, "there is no schema %q%s", args[0], orNear(args[0], names))
+			return usageError(cmd, "there is no schema %q%s", args[0], suggest(args[0], names))
 		},
 	}
 }
@@ -59,11 +59,11 @@ func printSchema(a *app, f fileSchema) error {
 	return err
 }
 
-// orNear is "; did you mean …?" for the known name that is nearest to what was
-// written, and a list of them where none is near.
-func orNear(written string, known []string) string {
+// suggest is "; did you mean …?" for the known name that is nearest to what was
+// written, "" where none is near.
+func suggest(written string, known []string) string {
 	if near := yamlfile.Suggest(written, known); near != "" {
 		return "; " + near
 	}
-	return "; there are " + strings.Join(known, ", ")
+	return ""
 }

@@ -1,0 +1,4 @@
+package rules
+
+// CodesOf is for tests outside of the package.
+var CodesOf = codesOf
