@@ -1,110 +1,180 @@
 package framing
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
-// Listener wraps every connection that it accepts in a Conn.
-type Listener struct {
-	net.Listener
-	// Slack is how much too early a deadline may be in force, so that one that
-	// is renewed with each request need not be set each time.
-	Slack time.Duration
-}
-
-// Accept waits for the next connection.
-func (l Listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &Conn{Conn: c, slack: l.Slack}, nil
-}
-
 // Conn is a connection whose Read hands on only what the Scanner let pass, and
-// returns ErrMalformed from there on.
+// returns ErrMalformed from there on. It bounds its waits by the Listener's
+// Times; deadlines need not be set. One goroutine may read at a time, and one
+// write.
 type Conn struct {
 	net.Conn
+	from   *Listener // nil: no bounds, and it never rests
 	scan   Scanner
 	failed bool
 	amid   atomic.Bool // a request has begun and not ended, or is malformed
 
-	slack       time.Duration
-	read, write deadline
+	// Setting a deadline costs as much as a small system call, so it is done
+	// where one is missing or has come, not for every request.
+	in    deadline
+	heard bool      // something came since the tick was set
+	whole time.Time // when the request that is arriving must be there; zero: not said yet
+	out   time.Time // the deadline of writes that is set; zero: none
+
+	resting atomic.Bool // Read has said that the connection is over, and it is not
+	waker   syscall.RawConn
+	peek    [1]byte
+	alive   bool
 }
 
-// deadline is one that was asked for, and the one that is set. It is set when
-// there is something to wait for: of a request that came in one piece, none is.
-type deadline struct{ wanted, set time.Time }
+// deadline is what is set for reads.
+type deadline uint8
 
-// due tells whether the wanted deadline is to be set.
-func (d *deadline) due(slack time.Duration) bool {
-	if d.wanted.IsZero() || d.set.IsZero() {
-		return !d.wanted.Equal(d.set)
-	}
-	early := d.wanted.Sub(d.set)
-	return early < 0 || early > slack
-}
+const (
+	none deadline = iota
+	tick          // to see whether anything comes between two requests
+	last          // Conn.whole
+)
 
-// SetReadDeadline sets the deadline of the reads that begin from now on, and
-// of none that is under way. It is for whoever reads.
-func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.read.wanted = t
-	return nil
-}
-
-// SetWriteDeadline is SetReadDeadline for whoever writes.
-func (c *Conn) SetWriteDeadline(t time.Time) error {
-	c.write.wanted = t
-	return nil
-}
-
-// SetDeadline sets both.
-func (c *Conn) SetDeadline(t time.Time) error {
-	c.read.wanted, c.write.wanted = t, t
-	return nil
-}
-
-// Write writes to the connection. One goroutine may write at a time.
-func (c *Conn) Write(p []byte) (int, error) {
-	if d := &c.write; d.due(c.slack) {
-		if err := c.Conn.SetWriteDeadline(d.wanted); err != nil {
-			return 0, err
-		}
-		d.set = d.wanted
-	}
-	return c.Conn.Write(p)
-}
-
-// Read reads from the connection. One goroutine may read at a time.
+// Read reads from the connection. Between two requests it says io.EOF when
+// nothing came for a while; the Close that follows does not close then.
 func (c *Conn) Read(p []byte) (int, error) {
 	if c.failed {
 		return 0, ErrMalformed
 	}
-	if d := &c.read; d.due(c.slack) {
-		if err := c.Conn.SetReadDeadline(d.wanted); err != nil {
+	for {
+		if err := c.bound(); err != nil {
 			return 0, err
 		}
-		d.set = d.wanted
+		n, err := c.Conn.Read(p)
+		if n > 0 {
+			return c.judge(p[:n], err)
+		}
+		if c.from == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, err
+		}
+		if err := c.late(err); err != nil {
+			return 0, err
+		}
 	}
-	n, err := c.Conn.Read(p)
-	if n == 0 {
-		return 0, err
-	}
-	good := c.scan.Feed(p[:n])
+}
+
+// judge feeds what was read to the scanner.
+func (c *Conn) judge(p []byte, err error) (int, error) {
+	n := len(p)
+	c.heard = true
+	before := c.scan.messages
+	good := c.scan.Feed(p)
 	c.amid.Store(good != n || !c.scan.between())
+	if c.scan.messages != before {
+		c.whole = time.Time{}
+		if c.in == last {
+			c.in = none
+		}
+	}
 	if good == n {
 		return n, err
 	}
 	c.failed = true
-	clear(p[good:n])
+	clear(p[good:])
 	if good == 0 {
 		return 0, ErrMalformed
 	}
 	return good, nil
+}
+
+// idle reports whether the connection is between two requests, and not before
+// its first.
+func (c *Conn) idle() bool { return c.scan.messages > 0 && c.scan.fresh() }
+
+// bound sees to it that the next read does not wait without end.
+func (c *Conn) bound() error {
+	switch {
+	case c.from == nil:
+		return nil
+	case c.idle():
+		if c.in != tick {
+			return c.tick(time.Now())
+		}
+		return nil
+	case c.whole.IsZero():
+		c.whole = time.Now().Add(c.from.times.Read)
+	}
+	if c.in == none {
+		c.in = last
+		return c.SetReadDeadline(c.whole)
+	}
+	return nil
+}
+
+func (c *Conn) tick(now time.Time) error {
+	c.in, c.heard = tick, false
+	wait := c.from.times.Rest
+	if !c.canRest() {
+		wait = c.from.times.Idle
+	}
+	return c.SetReadDeadline(now.Add(wait))
+}
+
+// late follows a read whose deadline has come. It returns what Read is to say,
+// or nil to read on.
+func (c *Conn) late(err error) error {
+	now := time.Now()
+	switch {
+	case c.idle() && c.heard:
+		return c.tick(now)
+	case c.idle():
+		c.resting.Store(c.canRest())
+		return io.EOF
+	case !now.Before(c.whole):
+		return err
+	}
+	c.in = last
+	return c.SetReadDeadline(c.whole)
+}
+
+// canRest reports whether the Listener can wait for what comes next.
+func (c *Conn) canRest() bool {
+	if c.waker == nil {
+		c.waker = wakerOf(c.Conn)
+	}
+	return c.waker != nil
+}
+
+// lieDown gives away what the connection needs for a request, and says until
+// when it may rest.
+func (c *Conn) lieDown(end time.Time) error {
+	c.scan.line = nil
+	c.in, c.alive = none, false
+	return c.SetReadDeadline(end)
+}
+
+// sleep waits until something arrives, and reports whether that is more than
+// the end of the connection.
+func (c *Conn) sleep() bool { return c.waker.Read(c.stirred) == nil && c.alive }
+
+// Write writes to the connection.
+func (c *Conn) Write(p []byte) (int, error) {
+	if c.from != nil {
+		if c.resting.Load() {
+			c.resting.Store(false) // who writes has not left it alone
+		}
+		end := time.Now().Add(c.from.times.Write)
+		if end.Sub(c.out) > c.from.times.Write/6 {
+			c.out = end
+			if err := c.SetWriteDeadline(end); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return c.Conn.Write(p)
 }
 
 // The bounds of a Close that waits for the other end.
@@ -113,13 +183,18 @@ const (
 	lingerBytes = 16 << 20
 )
 
-// Close closes the connection. Where a request is refused before all of it
-// was read, the other end is still sending; closing at once would reset the
-// connection, and the refusal would be lost on its way (RFC 9112, 9.6). Then
-// Close takes what comes for a moment, and throws it away.
+// Close closes the connection, or leaves it with its Listener if it rests.
+//
+// Where a request is refused before all of it was read, the other end is still
+// sending; closing at once would reset the connection, and the refusal would
+// be lost on its way (RFC 9112, 9.6). Then Close takes what comes for a
+// moment, and throws it away.
 func (c *Conn) Close() error {
+	if c.resting.Swap(false) && c.from.park(c) {
+		return nil
+	}
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.amid.Swap(false) {
-		if half.CloseWrite() == nil && c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		if half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
 		}
 	}

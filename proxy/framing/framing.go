@@ -33,6 +33,8 @@ type Scanner struct {
 	left  int64  // bytes of the body, or of the chunk with its CRLF
 	head  head
 	bad   bool
+
+	messages uint64 // that have ended
 }
 
 type state uint8
@@ -181,6 +183,7 @@ func (s *Scanner) bodyDone() {
 }
 
 func (s *Scanner) messageDone() {
+	s.messages++
 	s.state = stateStart
 	if s.head.last() {
 		s.state = stateClosed
@@ -225,3 +228,7 @@ func hexDigit(c byte) int {
 func (s *Scanner) between() bool {
 	return !s.bad && len(s.line) == 0 && (s.state == stateStart || s.state == stateClosed)
 }
+
+// fresh reports whether the next byte is the first one of a request that may
+// come.
+func (s *Scanner) fresh() bool { return !s.bad && len(s.line) == 0 && s.state == stateStart }

@@ -135,7 +135,7 @@ func TestCloseLetsARefusalArrive(t *testing.T) {
 	}
 	defer l.Close()
 	go func() {
-		c, err := Listener{Listener: l}.Accept()
+		c, err := NewListener(l, times).Accept()
 		if err != nil {
 			return
 		}

@@ -1,0 +1,331 @@
+package framing
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// times are too long to come in a test.
+var times = Times{Read: time.Hour, Idle: time.Hour, Write: time.Hour, Rest: time.Hour}
+
+const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+// echo serves a listener: for each request, one letter, until a connection
+// says that it is over.
+type echo struct {
+	*Listener
+	handed  atomic.Int64 // connections that Accept gave
+	faults  chan error   // of connections, except io.EOF
+	address string
+}
+
+func serve(t *testing.T, l net.Listener, of Times) *echo {
+	t.Helper()
+	e := &echo{Listener: NewListener(l, of), faults: make(chan error, 16), address: l.Addr().String()}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := e.Accept()
+			if err != nil {
+				return
+			}
+			e.handed.Add(1)
+			go e.serve(c)
+		}
+	}()
+	t.Cleanup(func() {
+		_ = e.Close()
+		<-ended
+	})
+	return e
+}
+
+func (e *echo) serve(c net.Conn) {
+	defer c.Close()
+	buf := make([]byte, 1024)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			if err != io.EOF {
+				e.faults <- err
+			}
+			return
+		}
+		if n >= len(get) {
+			if _, err := c.Write([]byte("x")); err != nil {
+				e.faults <- err
+				return
+			}
+		}
+	}
+}
+
+func local(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func ask(t *testing.T, c net.Conn) {
+	t.Helper()
+	if _, err := io.WriteString(c, get); err != nil {
+		t.Fatal(err)
+	}
+	answer(t, c)
+}
+
+func answer(t *testing.T, c net.Conn) {
+	t.Helper()
+	var b [1]byte
+	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, b[:]); err != nil || b[0] != 'x' {
+		t.Fatalf("%q, %v", b, err)
+	}
+}
+
+// patience bounds every wait for something that must happen.
+const patience = 20 * time.Second
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	end := time.After(patience)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func restful() Times {
+	t := times
+	t.Rest = time.Millisecond
+	return t
+}
+
+// TestRest: what waits after a request rests with the listener, and goes on
+// with its next one.
+func TestRest(t *testing.T) {
+	for _, name := range []string{"plain", "TLS"} {
+		t.Run(name, func(t *testing.T) {
+			l := local(t)
+			if name == "TLS" {
+				l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate(t)}})
+			}
+			e := serve(t, l, restful())
+			c, err := net.Dial("tcp", e.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if name == "TLS" {
+				c = tls.Client(c, &tls.Config{InsecureSkipVerify: true}) // it is about waiting
+			}
+			for n := range 5 {
+				ask(t, c)
+				until(t, "it rests", func() bool { return e.Resting() == 1 })
+				if got := e.handed.Load(); got != int64(n+1) {
+					t.Fatalf("the server had it %d times, want %d", got, n+1)
+				}
+			}
+			_ = c.Close()
+			until(t, "it is gone", func() bool { return e.Resting() == 0 })
+			select {
+			case err := <-e.faults:
+				t.Errorf("the server saw %v", err)
+			default:
+			}
+		})
+	}
+}
+
+// TestNoRest: neither a new connection nor half a request rests.
+func TestNoRest(t *testing.T) {
+	for name, sent := range map[string][2]string{
+		"half a head":   {get + "GET / HT", "TP/1.1\r\nHost: a\r\n\r\n"},
+		"half a body":   {post + "Content-Length: 40\r\n\r\n{", "                                       "},
+		"an empty line": {get + "\r\n", get},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := serve(t, local(t), restful())
+			c, err := net.Dial("tcp", e.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			other, err := net.Dial("tcp", e.address) // says nothing at all
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer other.Close()
+			if _, err := io.WriteString(c, sent[0]); err != nil {
+				t.Fatal(err)
+			}
+			answer(t, c)
+			// Two others that come later rest; by then these would, too.
+			for n := range 2 {
+				third, err := net.Dial("tcp", e.address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer third.Close()
+				ask(t, third)
+				until(t, "the third one rests", func() bool { return e.Resting() == n+1 })
+			}
+			if got := e.handed.Load(); got != 4 {
+				t.Fatalf("connections were handed out %d times, want 4", got)
+			}
+			if _, err := io.WriteString(c, sent[1]); err != nil {
+				t.Fatal(err)
+			}
+			if sent[1] != get && len(sent[1]) < len(get) {
+				return // too short for the server to answer it
+			}
+			answer(t, c)
+		})
+	}
+}
+
+// TestTimes: each bound ends what it is for.
+func TestTimes(t *testing.T) {
+	short := time.Millisecond
+	tests := []struct {
+		name  string
+		times Times
+		send  string
+		fault bool // the server sees it
+	}{
+		{"nothing comes", Times{short, time.Hour, time.Hour, time.Hour}, "", true},
+		{"a request does not end", Times{short, time.Hour, time.Hour, time.Hour}, "GET / HT", true},
+		{"the second one does not end", Times{50 * short, time.Hour, time.Hour, short}, get + "GET / HT", true},
+		{"no second one comes", Times{time.Hour, short, time.Hour, short}, get, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := serve(t, local(t), tt.times)
+			c, err := net.Dial("tcp", e.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := io.WriteString(c, tt.send); err != nil {
+				t.Fatal(err)
+			}
+			if len(tt.send) >= len(get) {
+				answer(t, c)
+			}
+			if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) || err == nil {
+				t.Fatalf("it was not closed: %v", err)
+			}
+			if !tt.fault {
+				return
+			}
+			if err := <-e.faults; !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("the server saw %v", err)
+			}
+		})
+	}
+}
+
+// TestCloseEndsWhatRests: and nothing rests after it.
+func TestCloseEndsWhatRests(t *testing.T) {
+	e := serve(t, local(t), restful())
+	var all []net.Conn
+	for n := range 20 {
+		c, err := net.Dial("tcp", e.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		ask(t, c)
+		all = append(all, c)
+		until(t, "it rests", func() bool { return e.Resting() == n+1 })
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range all {
+		if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+			t.Fatalf("it was not closed: %v", err)
+		}
+	}
+	if e.Resting() != 0 {
+		t.Error("something still rests")
+	}
+	if _, err := e.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept: %v", err)
+	}
+}
+
+// failing is a listener whose Accept fails with these errors, one after the
+// other, before it works.
+type failing struct {
+	net.Listener
+	errs []error
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if len(f.errs) > 0 {
+		err := f.errs[0]
+		f.errs = f.errs[1:]
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", err)}
+	}
+	return f.Listener.Accept()
+}
+
+// TestAcceptGoesOn: being short of descriptors for a while ends no server.
+func TestAcceptGoesOn(t *testing.T) {
+	e := serve(t, &failing{local(t), []error{syscall.EMFILE, syscall.ECONNABORTED, syscall.ENFILE}}, times)
+	c, err := net.Dial("tcp", e.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ask(t, c)
+}
+
+func TestAcceptSaysWhyItEnds(t *testing.T) {
+	l := NewListener(&failing{local(t), []error{syscall.EINVAL}}, times)
+	defer l.Close()
+	if _, err := l.Accept(); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("Accept: %v", err)
+	}
+}
+
+func certificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
