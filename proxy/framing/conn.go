@@ -190,7 +190,7 @@ const (
 // be lost on its way (RFC 9112, 9.6). Then Close takes what comes for a
 // moment, and throws it away.
 func (c *Conn) Close() error {
-	if c.resting.Swap(false) && c.from.park(c) {
+	if c.resting.Swap(false) && c.from.park(c, c.from.times.Idle) {
 		return nil
 	}
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.amid.Swap(false) {

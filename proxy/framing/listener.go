@@ -10,7 +10,7 @@ import (
 
 // Times bound the waits of a connection. All are positive.
 type Times struct {
-	Read  time.Duration // for a whole request, and for the first byte of a connection
+	Read  time.Duration // for a whole request, and for the first byte of a connection each
 	Idle  time.Duration // between two requests
 	Write time.Duration // for one Write; it may be shorter by a sixth
 	// Rest is how long nothing may come between two requests until the server
@@ -26,7 +26,8 @@ type Times struct {
 // most connections wait most of the time, that is nearly all of a server's
 // memory. So one that rests after a request is taken from the server: its Read
 // says io.EOF, and the Close that follows leaves it with the Listener. When its
-// next request arrives, Accept hands it out again.
+// next request arrives, Accept hands it out again. A new one is handed out with
+// its first byte.
 //
 // Its methods are safe for concurrent use.
 type Listener struct {
@@ -89,13 +90,8 @@ func (l *Listener) accept() {
 		switch {
 		case err == nil:
 			pause = firstPause
-			select {
-			case l.conns <- &Conn{Conn: c, from: l}:
-				continue
-			case <-l.done:
-				_ = c.Close()
-				return
-			}
+			l.take(&Conn{Conn: c, from: l})
+			continue
 		case !passing(err):
 			l.fault <- err
 			return
@@ -106,6 +102,18 @@ func (l *Listener) accept() {
 		case <-l.done:
 			return
 		}
+	}
+}
+
+// take takes in a new connection.
+func (l *Listener) take(c *Conn) {
+	if c.canRest() && l.park(c, l.times.Read) {
+		return
+	}
+	select {
+	case l.conns <- c:
+	case <-l.done:
+		_ = c.Conn.Close()
 	}
 }
 
@@ -148,14 +156,15 @@ func (l *Listener) Resting() int {
 	return len(l.parked)
 }
 
-// park takes over a connection between two requests; false: it does not.
-func (l *Listener) park(c *Conn) bool {
+// park takes over a connection between two requests, for so long at most;
+// false: it does not.
+func (l *Listener) park(c *Conn, most time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return false
 	}
-	if err := c.lieDown(time.Now().Add(l.times.Idle)); err != nil {
+	if err := c.lieDown(time.Now().Add(most)); err != nil {
 		return false
 	}
 	l.parked[c] = struct{}{}
