@@ -99,13 +99,13 @@ func overStore(t *testing.T, d store.Driver) {
 
 	// A FLUSHALL, or a store put back from a copy that is too old: the local
 	// checkpoints know better.
-	if err := d.LogTrim(ctx, chain, 100); err != nil {
+	if err := d.LogTrim(ctx, chain, 101); err != nil {
 		t.Fatal(err)
 	}
 	if report, err = r.Verify(ctx); err != nil {
 		t.Fatal(err)
 	}
-	want := audit.Finding{Kind: audit.Removed, Chain: chain, Seq: 1, To: 99, Note: "the beginning of the chain"}
+	want := audit.Finding{Kind: audit.Removed, Chain: chain, Seq: 1, To: 100, Note: "the beginning of the chain"}
 	if len(report.Findings) != 1 || report.Findings[0] != want {
 		t.Errorf("after a trim that nobody signed: %+v", report.Findings)
 	}

@@ -11,7 +11,8 @@
 // here needs a transaction across two tags.
 //
 //	chains              the chains that exist, by start time
-//	{chain}:log         the log: one record per sequence number, from 1
+//	{chain}:log         the log: one record per sequence number, from 1; in
+//	                    Redis the records of a batch share a stream's entry
 //	{chain}:alive       the head; gone 15 s after its process stopped
 //	{r.K}:c.A           claim of attempt A (from 1) at idempotency key K
 //	{r.K}:u.A           unknown: why the outcome is in doubt

@@ -47,7 +47,8 @@ type Driver interface {
 	// LogLast reads the newest record of a chain; ok is false if it has none.
 	LogLast(ctx context.Context, chain string) (rec LogRecord, ok bool, err error)
 	// LogTrim removes the records before sequence number before, but never the
-	// newest. Only what is archived may be trimmed.
+	// newest. Of those that were written in one batch with one that stays, 127
+	// may stay with it. Only what is archived may be trimmed.
 	LogTrim(ctx context.Context, chain string, before uint64) error
 	// LogRemove removes all records of a chain whose newest is last; where it
 	// is another one, nothing is removed and the error is a *GapError. A chain

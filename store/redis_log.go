@@ -23,20 +23,38 @@ func (d *redisDriver) Chains(ctx context.Context) ([]Chain, error) {
 	return chains, nil
 }
 
+// rangeStep bounds the stream entries that one read asks for, of packBytes each
+// at most or of one record.
+const rangeStep = 128
+
 // LogRange reads a stretch of a chain.
 func (d *redisDriver) LogRange(ctx context.Context, chain string, from uint64, max int) ([]LogRecord, error) {
-	if max <= 0 {
-		return nil, nil
+	var recs []LogRecord
+	for at := from; len(recs) < max; {
+		step := min(max-len(recs), rangeStep)
+		msgs, err := d.side.XRangeN(ctx, logKey(chain), strconv.FormatUint(at, 10)+"-0", "+", int64(step)).Result()
+		if err != nil {
+			return nil, readErr(err)
+		}
+		read, err := toRecords(chain, msgs)
+		if err != nil {
+			return nil, err
+		}
+		for i := range read {
+			if read[i].Seq >= from && len(recs) < max {
+				recs = append(recs, read[i])
+			}
+		}
+		if len(msgs) < step {
+			break
+		}
+		at = read[len(read)-1].Seq + 1
 	}
-	id := strconv.FormatUint(from, 10) + "-0"
-	msgs, err := d.side.XRangeN(ctx, logKey(chain), id, "+", int64(max)).Result()
-	if err != nil {
-		return nil, readErr(err)
-	}
-	return toRecords(chain, msgs)
+	return recs, nil
 }
 
-// LogLast reads the newest record of a chain.
+// LogLast reads the newest record of a chain, from the newest entry of its
+// stream.
 func (d *redisDriver) LogLast(ctx context.Context, chain string) (LogRecord, bool, error) {
 	msgs, err := d.side.XRevRangeN(ctx, logKey(chain), "+", "-", 1).Result()
 	if err != nil {
@@ -46,7 +64,7 @@ func (d *redisDriver) LogLast(ctx context.Context, chain string) (LogRecord, boo
 	if err != nil || len(recs) == 0 {
 		return LogRecord{}, false, err
 	}
-	return recs[0], true, nil
+	return recs[len(recs)-1], true, nil
 }
 
 // toRecords reads stream messages. What was edited is passed on as far as it
@@ -59,19 +77,16 @@ func toRecords(chain string, msgs []redis.XMessage) ([]LogRecord, error) {
 		if err != nil {
 			return nil, fmt.Errorf("store: chain %s: malformed record id", chain)
 		}
-		r := LogRecord{Seq: seq}
-		if e, ok := m.Values["e"].(string); ok {
-			r.Entry = []byte(e)
+		text := func(field string) []byte {
+			v, _ := m.Values[field].(string) // another type is as good as none
+			return []byte(v)
 		}
-		if h, ok := m.Values["h"].(string); ok {
-			copy(r.Hash[:], h)
-		}
-		recs = append(recs, r)
+		recs = unpack(recs, seq, text("e"), text("h"), text("l"))
 	}
 	return recs, nil
 }
 
-// LogTrim removes the oldest records.
+// LogTrim removes the oldest records, a stream entry at a time.
 func (d *redisDriver) LogTrim(ctx context.Context, chain string, before uint64) error {
 	last, ok, err := d.LogLast(ctx, chain)
 	if err != nil || !ok {

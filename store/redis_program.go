@@ -163,55 +163,17 @@ func (p *program) sink(s sink) { p.sinks = append(p.sinks, s) }
 // The heads and tails of the commands of which a batch has one for each
 // request or more.
 const (
-	headAdd     = "*7\r\n$4\r\nxadd\r\n"
-	headAddMore = "*8\r\n$4\r\nxadd\r\n"
 	headOnce    = "*5\r\n$3\r\nset\r\n"
 	headOnceTTL = "*7\r\n$3\r\nset\r\n"
 	headSet     = "*3\r\n$3\r\nset\r\n"
 	headSetTTL  = "*5\r\n$3\r\nset\r\n"
 	headExpire  = "*3\r\n$7\r\npexpire\r\n"
 
-	argNoMake = "$10\r\nnomkstream\r\n"
-	argEntry  = "$1\r\ne\r\n"
-	argHash   = "$1\r\nh\r\n"
-	argOnce   = "$2\r\nnx\r\n$3\r\nget\r\n"
-	argTTL    = "$2\r\npx\r\n"
+	argOnce = "$2\r\nnx\r\n$3\r\nget\r\n"
+	argTTL  = "$2\r\npx\r\n"
 )
 
 func (p *program) put(s string) { p.buf = append(p.buf, s...) }
-
-// record appends one log record. Only the first of a chain may make the
-// stream: where it is missing later, the store has lost it.
-func (p *program) record(key string, r *LogRecord) {
-	if r.Seq == 1 {
-		p.put(headAdd)
-		p.key(key)
-	} else {
-		p.put(headAddMore)
-		p.key(key)
-		p.put(argNoMake)
-	}
-	p.id(r.Seq)
-	p.put(argEntry)
-	arg(p, r.Entry)
-	p.put(argHash)
-	arg(p, r.Hash[:])
-	p.sink(sink{to: toLog})
-}
-
-// log appends a batch's records and the question for the log's length.
-func (p *program) log(b *Batch) {
-	if len(b.Records) == 0 {
-		return
-	}
-	key := logKey(b.Chain)
-	for i := range b.Records {
-		p.record(key, &b.Records[i])
-	}
-	p.call(2, "xlen")
-	arg(p, key)
-	p.sink(sink{to: toLength, shape: number})
-}
 
 // register appends a command on a register.
 func (p *program) register(c *Command) {

@@ -64,54 +64,71 @@ end
 return 1`)
 
 	// KEYS log; ARGV first sequence number, hash of its predecessor, a 1 or 0
-	// for each record (appended just now, or not), and the hashes that should
-	// be there from first on. Replies {code, newest, length}: 0 all is well; 1 the
-	// predecessor is missing; 2 another record is in the way; 3 some of ours
-	// are missing. After 1 and 3 ours are taken out again, since none of them
-	// was acknowledged, and one could never be appended before another; after 2
-	// those that were appended just now. What is missing before one of ours that
-	// is now the oldest was trimmed.
+	// for each stream entry of ours (appended just now, or not), the hashes that
+	// should be there from first on, one after the other, and the ids of our
+	// entries. Replies {code, newest, length}: 0 all is well; 1 the predecessor
+	// is missing; 2 another record is in the way; 3 some of ours are missing;
+	// 4 some were there in another entry, and those after newest are missing.
+	// After 1 and 3 ours are taken out again, since none of them was
+	// acknowledged, and one could never be appended before another; after 2
+	// those that were appended just now; after 4 what was there twice. What is
+	// missing before one of ours that is now the oldest was trimmed.
 	settleScript = newScript(`
-local log, first, count = KEYS[1], tonumber(ARGV[1]), #ARGV - 3
+local log, first, prev, hashes = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[4]
+local last = first + #hashes / 32 - 1
+local fresh = {}
+for i = 5, #ARGV do fresh[ARGV[i]] = string.sub(ARGV[3], i - 4, i - 4) == '1' end
 local function id(seq) return string.format('%.0f-0', seq) end
-local function hash(seq)
-  local r = redis.call('XRANGE', log, id(seq), id(seq))[1]
-  if not r then return nil end
+local function hash(of, i) return string.sub(of, i * 32 + 1, i * 32 + 32) end
+local function span(r)
+  local to, h = tonumber(string.match(r[1], '^%d+')), ''
   for i = 1, #r[2], 2 do
-    if r[2][i] == 'h' then return r[2][i + 1] end
+    if r[2][i] == 'h' then h = r[2][i + 1] end
   end
-  return ''
+  return to - math.max(math.floor(#h / 32), 1) + 1, to, h
 end
 local function newest()
   local r = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
   if not r then return '0' end
   return string.match(r[1], '^%d+')
 end
+local code, at = 0, first
 local head = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-local oldest = head and tonumber(string.match(head[1], '^%d+')) or 0
-if oldest < first or hash(oldest) ~= ARGV[oldest - first + 4] then oldest = 0 end
-local code = 0
-if first > 1 and oldest == 0 then
-  local before = hash(first - 1)
-  if not before then code = 1 elseif before ~= ARGV[2] then code = 2 end
+if head then
+  local from, to, h = span(head)
+  if from >= first and to <= last and hash(h, 0) == hash(hashes, from - first) then at = from else head = nil end
 end
-local ours = {}
-for i = 1, count do
-  local seq = first + i - 1
-  local h = hash(seq)
-  if h == ARGV[i + 3] then
-    table.insert(ours, {id(seq), string.sub(ARGV[3], i, i) == '1'})
-  elseif h then
+if first > 1 and not head then
+  local r = redis.call('XRANGE', log, id(first - 1), '+', 'COUNT', 1)[1]
+  local from, to, h
+  if r then from, to, h = span(r) end
+  if not r or from > first - 1 then code = 1 elseif hash(h, first - 1 - from) ~= prev then code = 2 end
+end
+local ours, twice = {}, {}
+for _, r in ipairs(redis.call('XRANGE', log, id(first), id(last))) do
+  local from, to, h = span(r)
+  local same = true
+  for seq = math.max(from, first), to do
+    if hash(h, seq - from) ~= hash(hashes, seq - first) then same = false end
+  end
+  if not same then
     code = 2
-  elseif code == 0 and seq > oldest then
-    code = 3
+  else
+    if from >= first then table.insert(ours, r[1]) end
+    if from >= first and from < at then
+      table.insert(twice, r[1])
+    else
+      if code == 0 and from > at then code = 3 end
+      at = to + 1
+    end
   end
 end
-if tonumber(newest()) >= first + count then code = 2 end
+if code == 0 and #twice > 0 then code = 4 elseif code == 0 and at ~= last + 1 then code = 3 end
+if tonumber(newest()) > last then code = 2 end
 if code ~= 0 then
   local gone = 0
-  for _, v in ipairs(ours) do
-    if code ~= 2 or v[2] then gone = gone + redis.call('XDEL', log, v[1]) end
+  for _, v in ipairs(code == 4 and twice or ours) do
+    if code ~= 2 or fresh[v] then gone = gone + redis.call('XDEL', log, v) end
   end
   if gone > 0 or (code ~= 2 and redis.call('EXISTS', log) == 1) then redis.call('XSETID', log, newest() .. '-0') end
 end

@@ -109,7 +109,7 @@ func (d *redisDriver) execOnce(ctx context.Context, line carrier, b *Batch) erro
 
 // result is what came back of a program, beside what went into the commands.
 type result struct {
-	fresh     []byte // for each record: 1 it was appended now, 0 it was not
+	fresh     []byte // for each entry of the log's stream: 1 it was appended now, 0 it was not
 	logLength int64  // of the log
 	noLog     error  // why the log is not known to be written
 	failed    error  // why the commands are not all acknowledged
@@ -238,13 +238,19 @@ func (d *redisDriver) forget(chain string) {
 // settle compares the log with what the batch says it holds. A batch that was
 // sent before ("id equal or smaller") is there by its hashes; after a failover
 // or a FLUSHALL the predecessor is not, and what was appended over the gap is
-// taken out again. fresh marks with a '1' each record that was appended just now.
+// taken out again. fresh marks with a '1' each of the batch's stream entries that
+// was appended just now.
 func (d *redisDriver) settle(ctx context.Context, line carrier, b *Batch, fresh []byte) error {
 	first := b.Records[0].Seq
-	args := make([]string, 0, len(b.Records)+3)
-	args = append(args, strconv.FormatUint(first, 10), string(b.Prev[:]), string(fresh))
+	var hashes []byte
 	for i := range b.Records {
-		args = append(args, string(b.Records[i].Hash[:]))
+		hashes = append(hashes, b.Records[i].Hash[:]...)
+	}
+	args := []string{strconv.FormatUint(first, 10), string(b.Prev[:]), string(fresh), string(hashes)}
+	for recs := b.Records; len(recs) > 0; {
+		n := packOf(recs)
+		args = append(args, strconv.FormatUint(recs[n-1].Seq, 10)+"-0")
+		recs = recs[n:]
 	}
 	r, err := d.ask(ctx, line, settleScript, logKey(b.Chain), args)
 	if err != nil {
@@ -257,16 +263,21 @@ func (d *redisDriver) settle(ctx context.Context, line carrier, b *Batch, fresh 
 	if err != nil {
 		return away(errReply)
 	}
-	switch r[0].n {
-	case 0:
+	code, end := r[0].n, b.Records[len(b.Records)-1].Seq
+	switch {
+	case code == 0, code == 4 && last == end:
 		d.mu.Lock()
 		d.chains[b.Chain] = chainState{r[2].n, last}
 		d.mu.Unlock()
 		return nil
-	case 1:
+	case code == 1:
 		return &GapError{Chain: b.Chain, Want: first - 1, Last: last}
-	case 2:
+	case code == 2:
 		return fmt.Errorf("chain %s, record %d: %w", b.Chain, first, ErrFork)
+	case code == 4 && first <= last && last < end:
+		// Those that are there were not written by this very batch.
+		rest := b.Records[last-first:]
+		return d.exec(ctx, line, &Batch{Chain: b.Chain, Prev: rest[0].Hash, Records: rest[1:]})
 	}
 	// One was refused (no memory, say) and one after it was not: all of them
 	// were taken out, and come again.
