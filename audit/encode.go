@@ -92,10 +92,8 @@ func (w *object) name(name string, text Name) {
 	if text == "" {
 		return
 	}
+	text = clean(text)
 	what := look(string(text))
-	if len(text) > maxName || what&seenDigits != 0 || what&seenWide != 0 && !utf8.ValidString(string(text)) {
-		text, what = Redacted, 0
-	}
 	if what&(seenEscape|seenWide) == 0 {
 		w.word(name, string(text))
 		return
@@ -197,11 +195,16 @@ func (w *object) close(last bool) {
 // appendTime writes RFC 3339 with nanoseconds. A year that has not four digits
 // cannot be written in it: the zero time stands for such a one.
 func appendTime(dst []byte, t time.Time) []byte {
+	return yearOfFour(t).AppendFormat(dst, time.RFC3339Nano)
+}
+
+// yearOfFour returns a time in UTC that can be written.
+func yearOfFour(t time.Time) time.Time {
 	t = t.UTC()
 	if y := t.Year(); y < 0 || y > 9999 {
-		t = time.Time{}
+		return time.Time{}
 	}
-	return t.AppendFormat(dst, time.RFC3339Nano)
+	return t
 }
 
 const (

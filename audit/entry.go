@@ -8,22 +8,22 @@ import (
 	"chaperone/rules/reason"
 )
 
-// Version is the version of the entry format that Append writes.
+// Version is the version of the text that Append writes.
 const Version = 1
 
 // Name is a text of the policy's author or of ours: the name of a caller, a
 // route, a destination, a label, a rule, or a path pattern as the policy
 // writes it. It is never made from bytes of a message.
 //
-// As a second line of defence Append writes Redacted in place of a Name that
-// is longer than 256 bytes or holds twelve digits in a row, single spaces and
+// As a second line of defence Append and AppendCompact write Redacted in place
+// of a Name that is longer than 256 bytes or holds twelve digits in a row, single spaces and
 // dashes between them not counted: it may be a card number.
 type Name string
 
 // ID is an id of our own making: random, or a keyed hash, written in letters,
 // digits, '_', '.', ':' and '-'. It is never made from bytes of a message.
-// Append writes Redacted in place of an ID with any other character, of more
-// than 128 bytes, or with twelve digits in a row.
+// Append and AppendCompact write Redacted in place of an ID with any other
+// character, of more than 128 bytes, or with twelve digits in a row.
 type ID string
 
 // Redacted stands in an entry where a Name or an ID was not one.

@@ -11,10 +11,22 @@ import (
 // ErrFormat is wrapped by every error of Parse.
 var ErrFormat = errors.New("not an entry of the log")
 
-// Parse reads the text of one entry. It takes only what Append writes, byte
-// for byte: an unknown, repeated or misplaced member, white space, another
-// version are errors. Errors hold nothing of the text.
+// Parse reads one entry: its text, or its stored form. It takes only what
+// Append or AppendCompact writes, byte for byte: an unknown, repeated or
+// misplaced member, white space, another version are errors. Errors hold
+// nothing of the text.
 func Parse(text []byte) (Entry, error) {
+	switch {
+	case len(text) == 0 || text[0] == '{':
+		return parseText(text)
+	case text[0] == layoutCompact:
+		return parseCompact(text)
+	}
+	return Entry{}, fmt.Errorf("%w: it begins with %#02x, which this program does not read", ErrFormat, text[0])
+}
+
+// parseText reads what Append wrote.
+func parseText(text []byte) (Entry, error) {
 	var e Entry
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()

@@ -27,25 +27,46 @@ var associatedData = []byte("chaperone log entry")
 type Sealing struct {
 	sealer  Sealer
 	chain   ID
-	scratch sync.Pool // of *[]byte: texts of entries
+	coded   []byte        // its stored form
+	names   func() *Names // nil: none
+	scratch sync.Pool     // of *scratch
+}
+
+// scratch is what Seal uses again.
+type scratch struct {
+	encoder
+	text []byte
 }
 
 // NewSealing returns the Sealing of a process that writes a chain. To read, any
 // chain will do.
 func NewSealing(s Sealer, chain string) *Sealing {
-	return &Sealing{sealer: s, chain: ID(chain)}
+	sealing := &Sealing{sealer: s, chain: ID(chain)}
+	if chain != "" {
+		sealing.coded = appendID(nil, sealing.chain)
+	}
+	return sealing
 }
 
-// Seal sets e.Chain and appends the sealed entry to dst. The entry is not kept.
+// Use makes Seal look names up among those of the policy in force. An entry
+// may bear any other, at a higher price. It is called before the first Seal.
+func (s *Sealing) Use(names func() *Names) { s.names = names }
+
+// Seal sets e.Chain and appends the sealed entry, in its stored form, to dst.
+// The entry is not kept.
 func (s *Sealing) Seal(dst []byte, e *Entry) []byte {
 	e.Chain = s.chain
-	text, ok := s.scratch.Get().(*[]byte)
+	with, ok := s.scratch.Get().(*scratch)
 	if !ok {
-		text = new([]byte)
+		with = &scratch{encoder: encoder{chain: s.chain, chainCoded: s.coded}}
 	}
-	*text = e.Append((*text)[:0])
-	dst = s.sealer.Seal(dst, *text, associatedData)
-	s.scratch.Put(text)
+	var names *Names
+	if s.names != nil {
+		names = s.names()
+	}
+	with.text = with.append(with.text[:0], e, names)
+	dst = s.sealer.Seal(dst, with.text, associatedData)
+	s.scratch.Put(with)
 	return dst
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"chaperone/audit"
 	"chaperone/proxy/admin"
 	"chaperone/rules"
 	"chaperone/rules/reason"
@@ -21,6 +22,7 @@ type policy struct {
 	metrics   *admin.PlanMetrics
 	pan       rules.LabelID
 	sees      [][]byte // by caller: what it is cleared for, as a short text
+	names     *audit.Names
 }
 
 // newPolicy derives a policy. One that is only to be shown does without the
@@ -29,7 +31,7 @@ func newPolicy(p *rules.Plan, e *rewrite.Engine, m *admin.PlanMetrics, l Limits,
 	if len(p.Callers) == 0 {
 		return nil, fmt.Errorf("proxy: the plan has no caller, not even %s", rules.Anonymous)
 	}
-	y := &policy{plan: p, engine: e, callers: newCallers(p), metrics: m, pan: p.Label("pan")}
+	y := &policy{plan: p, engine: e, callers: newCallers(p), metrics: m, pan: p.Label("pan"), names: planNames(p)}
 	for i := range p.Destinations {
 		u, err := newUpstream(p, i, l.UpstreamTimeout, l.Body, show)
 		if err != nil {

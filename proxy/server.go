@@ -139,7 +139,7 @@ func (s *Server) claimStore(ctx context.Context) error {
 // openLog starts this process's chain.
 func (s *Server) openLog(ctx context.Context) error {
 	chain := newChain()
-	s.seal.Store(audit.NewSealing(s.ring, chain))
+	s.seal.Store(s.newSealing(chain))
 	var err error
 	spool := s.o.Spool
 	if !s.spoolsAny() {
@@ -188,7 +188,7 @@ func (s *Server) recordStart() error {
 // restartChain goes on with another chain after the store lost this one.
 func (s *Server) restartChain(broken string, head uint64, cause error) (string, [][]byte) {
 	chain := newChain()
-	sealing := audit.NewSealing(s.ring, chain)
+	sealing := s.newSealing(chain)
 	s.seal.Store(sealing)
 	s.logger.Error("the store has lost part of the log; another chain is begun", "lost", broken, "head", head, "chain", chain, "cause", cause)
 	e := audit.Entry{Time: s.clock(), Kind: audit.KindStart, Plan: audit.ID(s.policy.Load().plan.Hash), Build: audit.Name(s.o.Version),

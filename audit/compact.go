@@ -1,0 +1,440 @@
+package audit
+
+import (
+	"encoding/binary"
+	"math"
+	"time"
+
+	"chaperone/rules/reason"
+)
+
+// The stored form of an entry; the package's documentation draws it. All that
+// is a number in it is frozen: tests hold each against what it stood for when
+// it was first written.
+
+// layoutCompact is the first byte of the stored form. A text begins with '{'.
+const layoutCompact = 2
+
+// What an entry has besides its kind and time, in the order in which it stands.
+const (
+	hasAction = 1 << iota
+	hasChain
+	hasRequest
+	hasCaller
+	hasOrigin4
+	hasOrigin16
+	hasRoute
+	hasPlan
+	hasPurpose
+	hasSubject
+	hasKey
+	hasAttempt
+	hasResult
+	hasReason
+	hasRule
+	hasPattern
+	hasStatus
+	hasUpstream
+	hasTook
+	hasWaited
+	hasRepeats
+	hasBuild
+	hasTarget
+	hasWhy
+	hasLegs
+	hasDecisions
+	hasTokens
+	hasChains
+	hasFarTime // the time is in seconds and nanoseconds
+	hasNothingElse
+)
+
+// nearTime bounds the times that are written as nanoseconds since 1970, in
+// seconds: some year beyond 2200.
+const nearTime = 1 << 33
+
+// AppendCompact appends the entry's stored form to dst, which says the same as
+// Append's text, with the same texts redacted: what it is parsed from makes no
+// difference to a reader.
+func (e *Entry) AppendCompact(dst []byte) []byte {
+	return new(encoder).append(dst, e, nil)
+}
+
+// encoder writes entries in their stored form. It is used again, for one entry
+// at a time. Nothing of an entry stays in it.
+type encoder struct {
+	b    []byte
+	mask uint32
+
+	names *Names
+	given []uint8 // by symbol of names: its slot plus one
+	slots [maxSlots]slot
+	used  int
+	loose bool // a slot's text is no symbol
+
+	chain      ID // of which chainCoded is the stored form
+	chainCoded []byte
+	coded      []byte // scratch
+}
+
+// append appends an entry, whose names may be among those of a policy; names
+// may be nil.
+func (w *encoder) append(dst []byte, e *Entry, names *Names) []byte {
+	w.b, w.mask = dst, 0
+	base := len(dst)
+	w.begin(names)
+	w.head(e)
+	w.request(e)
+	w.ending(e)
+	w.lists(e)
+	binary.LittleEndian.PutUint32(w.b[base+1:], w.mask)
+	dst, w.b = w.b, nil
+	w.end()
+	return dst
+}
+
+// head writes what every entry has.
+func (w *encoder) head(e *Entry) {
+	w.b = append(w.b, layoutCompact, 0, 0, 0, 0, byte(e.Kind))
+	t := e.Time
+	s, n := t.Unix(), t.Nanosecond()
+	if 0 <= s && s < nearTime {
+		w.b = binary.LittleEndian.AppendUint64(w.b, uint64(s)*uint64(time.Second)+uint64(n))
+		return
+	}
+	w.mask |= hasFarTime
+	t = yearOfFour(t)
+	w.b = binary.LittleEndian.AppendUint64(w.b, uint64(t.Unix()))
+	w.b = binary.LittleEndian.AppendUint32(w.b, uint32(t.Nanosecond()))
+}
+
+// request writes whose entry it is, and about what.
+func (w *encoder) request(e *Entry) {
+	w.word(hasAction, byte(e.Action))
+	if e.Chain != "" {
+		w.mask |= hasChain
+		if e.Chain == w.chain {
+			w.b = append(w.b, w.chainCoded...)
+		} else {
+			w.b = appendID(w.b, e.Chain)
+		}
+	}
+	w.id(hasRequest, e.Request)
+	w.name(hasCaller, e.Caller)
+	if e.Origin.IsValid() {
+		if a := e.Origin.Unmap(); a.Is4() {
+			w.mask |= hasOrigin4
+			four := a.As4()
+			w.b = append(w.b, four[:]...)
+		} else {
+			w.mask |= hasOrigin16
+			sixteen := a.As16()
+			w.b = append(w.b, sixteen[:]...)
+		}
+	}
+	w.name(hasRoute, e.Route)
+	if e.Plan != "" {
+		w.mask |= hasPlan
+		if w.names != nil && e.Plan == w.names.plan {
+			w.b = append(w.b, w.names.planCoded...)
+		} else {
+			w.b = appendID(w.b, e.Plan)
+		}
+	}
+	w.name(hasPurpose, e.Purpose)
+	w.id(hasSubject, e.Subject)
+	w.id(hasKey, e.Key)
+	w.number(hasAttempt, int64(e.Attempt))
+}
+
+// ending writes what came of it.
+func (w *encoder) ending(e *Entry) {
+	w.word(hasResult, byte(e.Result))
+	if e.Reason != reason.None {
+		w.mask |= hasReason
+		n := reasonNumbers[e.Reason]
+		if w.b = append(w.b, n); n == 0 {
+			w.b = appendID(w.b, ID(e.Reason))
+		}
+	}
+	w.name(hasRule, e.Rule)
+	w.name(hasPattern, e.Pattern)
+	w.number(hasStatus, int64(e.Status))
+	w.number(hasUpstream, int64(e.Upstream))
+	w.number(hasTook, int64(e.Took))
+	w.number(hasWaited, int64(e.Waited))
+	w.number(hasRepeats, int64(e.Repeats))
+	w.name(hasBuild, e.Build)
+	w.name(hasTarget, e.Target)
+	w.name(hasWhy, e.Why)
+}
+
+func (w *encoder) lists(e *Entry) {
+	if len(e.Legs) > 0 {
+		w.count(hasLegs, len(e.Legs))
+		for i := range e.Legs {
+			w.leg(&e.Legs[i])
+		}
+	}
+	if len(e.Decisions) > 0 {
+		w.count(hasDecisions, len(e.Decisions))
+		var before decided
+		for i := range e.Decisions {
+			w.decision(&e.Decisions[i], &before)
+		}
+	}
+	if len(e.Tokens) > 0 {
+		w.count(hasTokens, len(e.Tokens))
+		for i := range e.Tokens {
+			t := &e.Tokens[i]
+			w.text(t.Scope)
+			w.text(t.Label)
+			w.text(t.Format)
+			w.b = appendID(w.b, t.Key)
+		}
+	}
+	if len(e.Chains) > 0 {
+		w.count(hasChains, len(e.Chains))
+		for i := range e.Chains {
+			w.stretch(&e.Chains[i])
+		}
+	}
+}
+
+func (w *encoder) word(bit uint32, v byte) {
+	if v != 0 {
+		w.mask |= bit
+		w.b = append(w.b, v)
+	}
+}
+
+func (w *encoder) number(bit uint32, n int64) {
+	if n > 0 {
+		w.mask |= bit
+		w.b = binary.AppendUvarint(w.b, uint64(n))
+	}
+}
+
+func (w *encoder) count(bit uint32, n int) {
+	w.mask |= bit
+	w.b = binary.AppendUvarint(w.b, uint64(n))
+}
+
+func (w *encoder) id(bit uint32, id ID) {
+	if id != "" {
+		w.mask |= bit
+		w.b = appendID(w.b, id)
+	}
+}
+
+func (w *encoder) name(bit uint32, text Name) {
+	if text != "" {
+		w.mask |= bit
+		w.text(text)
+	}
+}
+
+// What the first byte of a leg says besides its state.
+const (
+	legState     = 0x0f
+	legSame      = 0x10 // the destination has the leg's name
+	legHasStatus = 0x20
+	legHasTries  = 0x40
+)
+
+func (w *encoder) leg(l *Leg) {
+	name, to := w.find(l.Name), found{}
+	head := min(byte(l.State), legState)
+	if l.To == l.Name {
+		head |= legSame
+	} else if to = w.find(l.To); to.text == name.text {
+		head |= legSame
+	}
+	if l.Status > 0 {
+		head |= legHasStatus
+	}
+	if l.Tries > 0 {
+		head |= legHasTries
+	}
+	w.b = append(w.b, head)
+	w.put(name)
+	if head&legSame == 0 {
+		w.put(to)
+	}
+	if l.Status > 0 {
+		w.b = binary.AppendUvarint(w.b, uint64(l.Status))
+	}
+	if l.Tries > 0 {
+		w.b = binary.AppendUvarint(w.b, uint64(l.Tries))
+	}
+}
+
+// What the first byte of a decision says: two bits each of its rule, label and
+// class, one each of its recipient and pattern.
+const (
+	ruleName  = 0 // follows
+	ruleLabel = 1 // it is "labels." and the label
+	ruleClass = 2 // it is "basket.classes." and the class
+	ruleToken = 3 // it is "token." and the label
+
+	ruleBits   = 3
+	labelSame  = 1 << 2 // as in the decision before
+	labelName  = 2 << 2 // follows
+	labelBits  = 3 << 2
+	classSame  = 1 << 4
+	className  = 2 << 4
+	classBits  = 3 << 4
+	toName     = 1 << 6 // follows; else it is that of the decision before
+	patternHas = 1 << 7
+)
+
+// The second byte of a decision is its form and, above that, its count.
+const (
+	formBits   = 0x0f
+	formName   = 0x0f // follows
+	countShift = 4
+	countMore  = 0x0f // follows
+)
+
+const (
+	prefixLabel = "labels."
+	prefixClass = "basket.classes."
+	prefixToken = "token."
+)
+
+// decided is what a decision leaves to the one after it, as it was written.
+type decided struct{ label, class, to Name }
+
+func (w *encoder) decision(d *Decision, before *decided) {
+	var head byte
+	var label, class, to found
+	if d.Label != "" {
+		head |= labelSame
+		if d.Label != before.label {
+			if label = w.find(d.Label); label.text != before.label {
+				head, before.label = head^labelSame|labelName, label.text
+			}
+		}
+	} else {
+		before.label = ""
+	}
+	if d.Class != "" {
+		head |= classSame
+		if d.Class != before.class {
+			if class = w.find(d.Class); class.text != before.class {
+				head, before.class = head^classSame|className, class.text
+			}
+		}
+	} else {
+		before.class = ""
+	}
+	if d.To != before.to {
+		if to = w.find(d.To); to.text != before.to {
+			head |= toName
+			before.to = to.text
+		}
+	}
+	if d.Pattern != "" {
+		head |= patternHas
+	}
+	rule := ruleOf(d.Rule, before)
+	head |= rule
+	form, count := formOf(d.Form), byte(countMore)
+	if d.Count < countMore {
+		count = byte(max(0, d.Count))
+	}
+	w.b = append(w.b, head, form|count<<countShift)
+	if rule == ruleName {
+		w.text(d.Rule)
+	}
+	if head&labelName != 0 {
+		w.put(label)
+	}
+	if head&className != 0 {
+		w.put(class)
+	}
+	if head&toName != 0 {
+		w.put(to)
+	}
+	if head&patternHas != 0 {
+		w.text(d.Pattern)
+	}
+	if form == formName {
+		w.text(d.Form)
+	}
+	if count == countMore {
+		w.b = binary.AppendUvarint(w.b, uint64(d.Count))
+	}
+}
+
+// ruleOf says whether a rule follows from the label or the class, as they are
+// written. Then it is as fit to be written as these: a prefix that ends in a
+// dot makes no row of digits longer.
+func ruleOf(rule Name, of *decided) byte {
+	switch {
+	case len(rule) > maxName:
+	case of.label != "" && follows(rule, prefixLabel, of.label):
+		return ruleLabel
+	case of.class != "" && follows(rule, prefixClass, of.class):
+		return ruleClass
+	case of.label != "" && follows(rule, prefixToken, of.label):
+		return ruleToken
+	}
+	return ruleName
+}
+
+func follows(rule, prefix, name Name) bool {
+	return len(rule) == len(prefix)+len(name) && rule[:len(prefix)] == prefix && rule[len(prefix):] == name
+}
+
+// formOf returns the number of a form.
+func formOf(form Name) byte {
+	switch form {
+	case "":
+		return 0
+	case "plain":
+		return 1
+	case "generalize":
+		return 2
+	case "alias":
+		return 3
+	case "token":
+		return 4
+	case "mask":
+		return 5
+	case "drop":
+		return 6
+	case "block":
+		return 7
+	}
+	return formName
+}
+
+// forms are the forms that have a number.
+var forms = [...]Name{"", "plain", "generalize", "alias", "token", "mask", "drop", "block"}
+
+// What the first byte of a stretch says.
+const (
+	stretchHash = 1
+	stretchFile = 2
+)
+
+func (w *encoder) stretch(c *Stretch) {
+	var head byte
+	if c.Hash != (Digest{}) {
+		head |= stretchHash
+	}
+	if c.File != (Digest{}) {
+		head |= stretchFile
+	}
+	w.b = append(w.b, head)
+	w.b = appendID(w.b, c.Chain)
+	w.b = binary.AppendUvarint(w.b, min(c.From, math.MaxInt64))
+	w.b = binary.AppendUvarint(w.b, min(c.To, math.MaxInt64))
+	if head&stretchHash != 0 {
+		w.b = append(w.b, c.Hash[:]...)
+	}
+	if head&stretchFile != 0 {
+		w.b = append(w.b, c.File[:]...)
+	}
+}
