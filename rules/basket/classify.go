@@ -26,6 +26,7 @@ type condition struct {
 	equal equals
 	globs []glob
 	words *phrases
+	plain bool // of a short value, its words say whether the condition holds
 }
 
 // NewClassifier compiles the classes of a basket. Case is folded by Unicode's
@@ -75,6 +76,10 @@ func (c *Classifier) compile(cond rules.Condition, index map[string]int) conditi
 	if len(cond.Words) > 0 {
 		out.words = newPhrases(cond.Words)
 	}
+	out.plain = out.words == nil && out.equal.many == nil
+	for i := range out.globs {
+		out.plain = out.plain && out.globs[i].prefix && len(out.globs[i].head) <= 8
+	}
 	return out
 }
 
@@ -86,9 +91,10 @@ func (c *Classifier) Fields() []rules.Path { return c.fields }
 // Scratch is what Classify folds values into. The zero Scratch is ready; it is
 // not safe for concurrent use.
 type Scratch struct {
-	text []byte
-	used int      // the most of text that was in use since Reset
-	done [][]byte // folded values by field, nil where not folded yet
+	text   []byte
+	used   int      // the most of text that was in use since Reset
+	done   [][]byte // folded values by field, nil where not folded yet
+	shorts []short  // likewise, of values that are short
 }
 
 // Reset zeroes what the scratch holds of values.
@@ -96,27 +102,33 @@ func (s *Scratch) Reset() {
 	s.used = max(s.used, len(s.text))
 	clear(s.text[:s.used])
 	clear(s.done)
-	s.text, s.done, s.used = s.text[:0], s.done[:0], 0
+	clear(s.shorts)
+	s.text, s.done, s.shorts, s.used = s.text[:0], s.done[:0], s.shorts[:0], 0
 }
 
-// start makes room for the folded values of an item, so that no text is left
+// start forgets the folded values of the item before.
+func (s *Scratch) start(fields int) {
+	s.used = max(s.used, len(s.text))
+	s.text = s.text[:0]
+	if cap(s.done) < fields {
+		s.done, s.shorts = make([][]byte, fields), make([]short, fields)
+	}
+	s.done, s.shorts = s.done[:fields], s.shorts[:fields]
+	clear(s.done)
+	clear(s.shorts)
+}
+
+// room makes room for the folded values of an item, so that no text is left
 // behind in a buffer that was too small.
-func (s *Scratch) start(fields int, values [][]byte) {
+func (s *Scratch) room(values [][]byte) {
 	room := 0
 	for _, v := range values {
 		room += 2 * len(v) // a folded letter may be longer by half
 	}
 	if cap(s.text) < room {
-		s.Reset()
-		s.text = make([]byte, 0, 2*room)
+		clear(s.text[:max(s.used, len(s.text))])
+		s.text, s.used = make([]byte, 0, 2*room), 0
 	}
-	s.used = max(s.used, len(s.text))
-	s.text = s.text[:0]
-	if cap(s.done) < fields {
-		s.done = make([][]byte, fields)
-	}
-	s.done = s.done[:fields]
-	clear(s.done)
 }
 
 // Classify returns the class of an item with these values, one for each of
@@ -127,7 +139,7 @@ func (s *Scratch) start(fields int, values [][]byte) {
 // values are only read; their folded texts stay in the scratch until its
 // Reset. It allocates nothing once the scratch has grown to the longest item.
 func (c *Classifier) Classify(s *Scratch, values [][]byte) rules.ClassID {
-	s.start(len(c.fields), values)
+	s.start(len(c.fields))
 	for i := range c.classes {
 		for _, all := range c.classes[i].any {
 			if len(all) > 0 && s.all(all, values) {
@@ -138,29 +150,56 @@ func (c *Classifier) Classify(s *Scratch, values [][]byte) rules.ClassID {
 	return c.otherwise
 }
 
-// value returns the folded value of a field, and false where it is absent.
-func (s *Scratch) value(field int, values [][]byte) ([]byte, bool) {
-	if field >= len(values) || values[field] == nil {
-		return nil, false
-	}
-	if s.done[field] == nil {
-		start := len(s.text)
-		s.text = fold(s.text, values[field])
-		s.done[field] = s.text[start:len(s.text):len(s.text)]
-	}
-	return s.done[field], true
-}
-
 // all reports whether all conditions hold.
 func (s *Scratch) all(conditions []condition, values [][]byte) bool {
 	for i := range conditions {
 		c := &conditions[i]
-		v, ok := s.value(c.field, values)
-		if !ok || !c.holds(v) {
+		if c.field >= len(values) || values[c.field] == nil {
+			return false
+		}
+		v, f := values[c.field], &s.shorts[c.field]
+		if f.n == 0 {
+			*f = newShort(v)
+		}
+		if f.n > 0 && c.plain {
+			if !c.shortHolds(f) {
+				return false
+			}
+		} else if !c.holds(s.value(c.field, values)) {
 			return false
 		}
 	}
 	return true
+}
+
+// value returns the folded value of a field.
+func (s *Scratch) value(field int, values [][]byte) []byte {
+	if s.done[field] == nil {
+		if len(s.text) == 0 {
+			s.room(values)
+		}
+		start := len(s.text)
+		s.text = fold(s.text, values[field])
+		s.done[field] = s.text[start:len(s.text):len(s.text)]
+	}
+	return s.done[field]
+}
+
+// shortHolds is holds for a short value and a plain condition.
+func (c *condition) shortHolds(v *short) bool {
+	if c.equal.lengths>>v.n&1 != 0 {
+		for i := range c.equal.shorts {
+			if c.equal.shorts[i] == *v {
+				return true
+			}
+		}
+	}
+	for i := range c.globs {
+		if g := &c.globs[i]; v.n >= len(g.head) && v.w0&g.mask == g.word {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *condition) holds(v []byte) bool {
@@ -180,12 +219,16 @@ type equals struct {
 	lengths uint64 // bit n: some text has n bytes; the last bit, that or more
 	few     []string
 	many    map[string]struct{} // all texts, where there are more than a few
+	shorts  []short             // those that a short value can be
 }
 
 // fewEquals is how many texts are compared one by one.
 const fewEquals = 12
 
 func (e *equals) add(text string) {
+	if f := newShort([]byte(text)); f.n > 0 {
+		e.shorts = append(e.shorts, f)
+	}
 	e.lengths |= 1 << min(len(text), 63)
 	if e.few = append(e.few, text); len(e.few) <= fewEquals {
 		return

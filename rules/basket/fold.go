@@ -51,8 +51,11 @@ func foldRune(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }
 
 // glob is a folded pattern: * for any run of characters, ? for one.
 type glob struct {
-	head string // what stands before the first * or ?
-	rest []rune
+	head   string // what stands before the first * or ?
+	rest   []rune
+	prefix bool   // the rest is a * and no more
+	word   uint64 // the head's first bytes as a short has them
+	mask   uint64 // of those bytes
 }
 
 func newGlob(pattern string) glob {
@@ -60,7 +63,12 @@ func newGlob(pattern string) glob {
 	if wild < 0 {
 		wild = len(pattern)
 	}
-	return glob{head: pattern[:wild], rest: []rune(pattern[wild:])}
+	g := glob{head: pattern[:wild], rest: []rune(pattern[wild:]), prefix: pattern[wild:] == "*"}
+	for i := range min(len(g.head), 8) {
+		g.word |= uint64(g.head[i]) << (8 * i)
+		g.mask |= 0xFF << (8 * i)
+	}
+	return g
 }
 
 // match reports whether the pattern matches all of a folded text. Its time is
@@ -69,7 +77,7 @@ func (g *glob) match(text []byte) bool {
 	if len(text) < len(g.head) || string(text[:len(g.head)]) != g.head {
 		return false
 	}
-	if len(g.rest) == 1 && g.rest[0] == '*' {
+	if g.prefix {
 		return true
 	}
 	return matchRest(g.rest, text[len(g.head):])

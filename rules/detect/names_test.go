@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 )
@@ -23,6 +24,40 @@ func TestSAD(t *testing.T) {
 	}
 	if !SAD([]byte("card security code")) {
 		t.Error("blanks are not passed over")
+	}
+}
+
+// TestSADScreens: whatever the screens turn away is none of the names, however
+// it is written.
+func TestSADScreens(t *testing.T) {
+	decorations := []string{"", "-", "_", ".", " ", "_-", "..", "___"}
+	check := func(name string) {
+		t.Helper()
+		var head [8]byte
+		copy(head[:], name)
+		if !SADHead(binary.LittleEndian.Uint64(head[:])) || !SAD([]byte(name)) {
+			t.Errorf("%q is turned away", name)
+		}
+	}
+	for name := range sadNames {
+		for _, name := range [...]string{name, strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:]} {
+			for i := range len(name) + 1 {
+				for _, d := range decorations {
+					one := name[:i] + d + name[i:]
+					check(one)
+					for j := range min(len(one), 5) {
+						check(one[:j] + "_" + one[j:])
+					}
+				}
+			}
+		}
+	}
+	for _, name := range []string{"name", "number", "unit_price", "amount", "email", "pan", "terminal"} {
+		var head [8]byte
+		copy(head[:], name)
+		if SADHead(binary.LittleEndian.Uint64(head[:])) {
+			t.Errorf("%s passes the screen, which makes it slow", name)
+		}
 	}
 }
 

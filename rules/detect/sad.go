@@ -14,17 +14,19 @@ const (
 // value, no or data behind them.
 func SAD(name []byte) bool {
 	// The screen turns nearly all names away, small enough to be inlined.
-	return len(name) >= minSADName && sadScreen[name[0]&31]>>(name[1]&31)&1 != 0 && sad(name)
+	return len(name) >= minSADName && sadFirst[name[0]]>>(sadClass[name[1]]&31)&1 != 0 && sad(name)
 }
 
 // SADHead reports whether SAD may say yes of a name whose first eight bytes are
 // these, little-endian and filled up with zeros.
 func SADHead(word uint64) bool {
-	return sadScreen[word&31]>>(word>>8&31)&1 != 0 && sadThird[word>>8&31]>>(word>>16&31)&1 != 0
+	second := byte(word >> 8)
+	return sadFirst[byte(word)]>>(sadClass[second]&31)&1 != 0 && sadSecond[second]>>(sadClass[byte(word>>16)]&31)&1 != 0
 }
 
 func sad(name []byte) bool {
-	if len(name) > maxSADName || sadThird[name[1]&31]>>(name[2]&31)&1 == 0 || sadLast[name[0]&31]>>(name[len(name)-1]&31)&1 == 0 {
+	second, third := sadClass[name[1]], sadClass[name[2]]
+	if len(name) > maxSADName || len(name) < int(sadLeast[second][third]) || sadLast[name[0]]>>(sadClass[name[len(name)-1]]&31)&1 == 0 {
 		return false
 	}
 	var buf [maxSADName]byte
@@ -92,27 +94,58 @@ var sadNames = func() map[string]struct{} {
 	return names
 }()
 
-// sadScreen, sadThird and sadLast have a bit for every pair of first and second,
-// second and third, and first and last byte that a name can have, by the low
-// five bits of each, which are the same in both cases of a letter. Decorations
-// may stand anywhere.
-var sadScreen, sadThird, sadLast = func() (screen, third, last [32]uint32) {
-	for name := range sadNames {
-		first, second := name[0]&31, name[1]&31
-		screen[first] |= 1 << second
-		third[first] |= 1 << second // behind a decoration
-		third[second] |= 1 << (name[2] & 31)
-		last[first] |= 1 << (name[len(name)-1] & 31)
-	}
-	for _, d := range sadDecorations {
-		for c := range screen {
-			screen[c] |= 1 << (d & 31)
-			third[c] |= 1 << (d & 31)
-			last[c] |= 1 << (d & 31)
+// sadClass tells the bytes of a name apart as far as the screens below need:
+// letters in both cases, digits, decorations, and what no name holds.
+const (
+	classNever, classDigits, classDecoration = 0, 27, 28
+	sadClasses                               = 29
+)
+
+var sadClass = func() (t [256]uint8) {
+	for c, f := range sadFold {
+		switch {
+		case f >= 'a':
+			t[c] = f - 'a' + 1
+		case f >= '0':
+			t[c] = classDigits
+		case f == sadPassed:
+			t[c] = classDecoration
 		}
 	}
-	for _, d := range sadDecorations {
-		screen[d&31], third[d&31], last[d&31] = 1<<32-1, 1<<32-1, 1<<32-1
+	return t
+}()
+
+// sadFirst, sadSecond and sadLast have, by the first or second byte of a name, a
+// bit for every class that the second, third or last byte can have then.
+// sadLeast is the least length, by the classes of the second and third byte, and
+// more than any name has where there is none. Decorations may stand anywhere.
+var sadFirst, sadSecond, sadLast, sadLeast = func() (first, second, last [256]uint32, least [sadClasses][sadClasses]uint8) {
+	for c := range least {
+		for d := range least {
+			least[c][d] = maxSADName + 1
+		}
 	}
-	return screen, third, last
+	const decorated = 1 << classDecoration
+	allow := func(c, d byte, length int) { // two bytes of a name, one behind the other
+		least[sadClass[c]][sadClass[d]] = min(least[sadClass[c]][sadClass[d]], uint8(length))
+		for _, x := range [...]byte{c, d} {
+			least[classDecoration][sadClass[x]], least[sadClass[x]][classDecoration] = minSADName, minSADName
+		}
+	}
+	least[classDecoration][classDecoration] = minSADName
+	for name := range sadNames {
+		for _, upper := range [...]byte{0, 'a' - 'A'} { // all of them begin with two letters
+			a, b := name[0]-upper, name[1]-upper
+			first[a] |= 1<<sadClass[b] | decorated
+			last[a] |= 1<<sadClass[name[len(name)-1]] | decorated
+			second[a] |= 1<<sadClass[b] | decorated // behind a decoration
+			second[b] |= 1<<sadClass[name[2]] | decorated
+		}
+		allow(name[0], name[1], minSADName) // behind a decoration
+		allow(name[1], name[2], len(name))
+	}
+	for _, d := range sadDecorations {
+		first[d], second[d], last[d] = 1<<32-1, 1<<32-1, 1<<32-1
+	}
+	return first, second, last, least
 }()

@@ -163,9 +163,10 @@ const (
 	actKeep   action = 0      // it stays as it is
 	actCut    action = 1 << 0 // it goes
 	actAsk    action = 1 << 1 // edits, tokens or totals may concern it
-	actWhole  action = 1 << 2 // what is said of a container is said of all under it
-	actCount  action = 1 << 3 // of a leaf: it is labelled, which is to be recorded
-	actUnkept action = 1 << 4 // likewise: it goes because the leg does not list it
+	actCount  action = 1 << 2 // of a leaf: it is labelled, which is to be recorded
+	actUnkept action = 1 << 3 // likewise: it goes because the leg does not list it
+	actWhole  action = 1 << 4 // all that may be under it stays with it, or goes with it
+	actQuiet  action = 1 << 5 // and nothing of it is to be recorded
 )
 
 // bake fills a party's actions, when all else of it is known.
@@ -174,14 +175,31 @@ func (p *program) bake(out *party) {
 	out.states = len(states)
 	out.actions = make([]action, 0, len(out.forms)/p.stride*len(states))
 	for first := 0; first < len(out.forms); first += p.stride {
+		from := len(out.actions)
 		for i := range states {
-			a := p.action(out, first, &states[i])
-			if a&^actCut == 0 && p.table.Closed(uint32(i)) {
-				a |= actWhole
+			out.actions = append(out.actions, p.action(out, first, &states[i]))
+		}
+		p.settle(out.actions[from:])
+	}
+}
+
+// settle adds actWhole and actQuiet to the actions in items of one class.
+func (p *program) settle(actions []action) {
+	ok := make([]bool, len(actions))
+	within := func(mask, want, add action) {
+		for i, a := range actions {
+			ok[i] = a&mask == want
+		}
+		p.table.Within(ok)
+		for i := range actions {
+			if ok[i] {
+				actions[i] |= add
 			}
-			out.actions = append(out.actions, a)
 		}
 	}
+	within(actAsk|actCut, actCut, actWhole)
+	within(actAsk|actCut, actKeep, actWhole)
+	within(actAsk|actCount, 0, actQuiet)
 }
 
 // action returns what to do in the class whose forms begin at first.

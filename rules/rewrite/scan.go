@@ -168,8 +168,9 @@ func (m *Message) note(cur *frame, at state, n uint32) {
 // capture notes a node whose value the engine needs. Those of a line item go
 // to the item that is being read.
 func (m *Message) capture(at state, n uint32) {
+	set := m.states[at.automaton()].Slots
 	line := len(m.lines) - m.width - slotLineQuantity // of slot 0 in the item's part of lines
-	for _, slot := range m.prog.table.Slots[m.states[at.automaton()].Slots] {
+	for _, slot := range m.prog.table.Slots[set] {
 		switch {
 		case !m.prog.ofLine(slot):
 			m.slots[slot] = n + 1

@@ -11,6 +11,8 @@ type tally struct {
 	keys   []tallyKey
 	counts []int
 	slots  []int32 // index plus one, open addressing
+	last   tallyKey
+	at     int // of last in keys
 }
 
 type tallyKey uint64
@@ -42,9 +44,22 @@ func (k tallyKey) number() uint32       { return uint32(k) }
 func (t *tally) reset() {
 	t.keys, t.counts = t.keys[:0], t.counts[:0]
 	clear(t.slots)
+	t.last, t.at = noKey, 0
 }
 
+// noKey is none of any decision.
+const noKey = ^tallyKey(0)
+
+// add counts a decision. Many are made several times in a row.
 func (t *tally) add(k tallyKey) {
+	if k != t.last {
+		t.last, t.at = k, t.index(k)
+	}
+	t.counts[t.at]++
+}
+
+// index returns the index of a key, a new one if need be.
+func (t *tally) index(k tallyKey) int {
 	if 2*(len(t.keys)+1) > len(t.slots) {
 		t.slots = make([]int32, max(32, 2*len(t.slots)))
 		for i := range t.keys {
@@ -56,7 +71,7 @@ func (t *tally) add(k tallyKey) {
 		t.keys, t.counts = append(t.keys, k), append(t.counts, 0)
 		*slot = int32(len(t.keys))
 	}
-	t.counts[*slot-1]++
+	return int(*slot - 1)
 }
 
 func (t *tally) place(k tallyKey) *int32 {
@@ -112,13 +127,26 @@ func (v *View) tallyKeep(set uint32, class rules.ClassID, spans []span) {
 	}
 }
 
-// tallyDropped counts a labelled leaf that an action cuts.
-func (v *View) tallyDropped(a action, class rules.ClassID, n *node) {
-	kind := tallyLabels
-	if a&actUnkept != 0 {
-		kind = tallyUnkept
+// tallyAll counts the labelled leaves of node i, which stays or goes as a whole,
+// by what their actions say.
+func (v *View) tallyAll(actions []action, class rules.ClassID, i uint32, n *node) {
+	tape := v.m.tape[:n.next]
+	for ; i < uint32(len(tape)); i++ {
+		n := &tape[i]
+		s := n.state.automaton()
+		a := actions[s]
+		if a&actCount == 0 || n.next > i+1 {
+			continue
+		}
+		kind, form := tallyLabels, rules.Plain
+		if a&actCut != 0 {
+			form = rules.Drop
+		}
+		if a&actUnkept != 0 {
+			kind = tallyUnkept
+		}
+		v.tally.add(newTallyKey(kind, class, form, v.states[s].Set<<1))
 	}
-	v.tally.add(newTallyKey(kind, class, rules.Drop, n.state.set(&v.states[n.state.automaton()])))
 }
 
 // tallyItem counts a line item: in the form of its class's label, or dropped.

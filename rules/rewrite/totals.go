@@ -31,7 +31,11 @@ func (m *Message) endItem(array *frame) *reason.Error {
 	}
 	m.fields = m.fields[:0]
 	for _, at := range m.line()[lineSlots:] {
-		m.fields = append(m.fields, m.field(at))
+		var value []byte
+		if at != 0 {
+			value = m.field(&m.tape[at-1])
+		}
+		m.fields = append(m.fields, value)
 	}
 	class := m.prog.classifier.Classify(&m.folded, m.fields)
 	m.items = append(m.items, item{node: array.child, class: class})
@@ -39,20 +43,15 @@ func (m *Message) endItem(array *frame) *reason.Error {
 	return nil
 }
 
-// field returns what the classifier wants of the node before at.
-func (m *Message) field(at uint32) []byte {
-	if at == 0 {
-		return nil
-	}
-	n := &m.tape[at-1]
-	switch raw := m.raw(n); raw[0] {
+// field returns what the classifier wants of a node.
+func (m *Message) field(n *node) []byte {
+	switch m.body[n.start] {
 	case '"':
 		return m.textOf(n)
 	case '{', '[', 'n':
 		return nil
-	default:
-		return raw
 	}
+	return m.raw(n)
 }
 
 func (m *Message) basketShape(offset int, detail string) *reason.Error {

@@ -17,7 +17,7 @@ func (v *View) walk() (alive bool, fault *reason.Error) {
 	for i := uint32(0); i < uint32(len(tape)); {
 		n := &tape[i]
 		switch a := cur.actions[n.state.automaton()]; {
-		case a == actAsk || cur.ask || n.state&noted != 0 || n.next > i+1 && a&actWhole == 0:
+		case a&actAsk != 0 || cur.ask || n.state&noted != 0 || n.next > i+1 && a&actWhole == 0:
 			in, err := v.ask(&cur, i, n)
 			if err != nil {
 				return false, err
@@ -27,16 +27,16 @@ func (v *View) walk() (alive bool, fault *reason.Error) {
 				continue
 			}
 		case a&actCut != 0:
-			if a&actCount != 0 {
-				v.tallyDropped(a, cur.class, n)
+			if a&actQuiet == 0 {
+				v.tallyAll(cur.actions, cur.class, i, n)
 			}
 			if cur.alive {
 				v.cut(cur.last, n.end)
 			}
 			cur.some, cur.last = true, n.end
 		default:
-			if a&actCount != 0 {
-				v.tally.add(newTallyKey(tallyLabels, cur.class, rules.Plain, n.state.set(&v.states[n.state.automaton()])))
+			if a&actQuiet == 0 {
+				v.tallyAll(cur.actions, cur.class, i, n)
 			}
 			if cur.some && !cur.alive {
 				v.cut(v.firstChild(&cur), v.nextChild(&cur))
@@ -61,7 +61,10 @@ func (v *View) ask(cur *visit, i uint32, n *node) (in bool, fault *reason.Error)
 	st := &v.states[n.state.automaton()]
 	alive := false
 	if n.next > i+1 {
-		if in, fault = v.enter(cur, i, n, st); in {
+		if in, fault = v.enter(cur, i, n, st); in && cur.items && v.item(i, n) {
+			in, alive = false, v.party.actionsOf(v.m.items[v.itemAt].class)[n.state.automaton()]&actCut == 0
+		}
+		if in {
 			v.frames = append(v.frames, *cur)
 			*cur = v.visit(cur, i, n, st, mark)
 			return true, nil
@@ -98,6 +101,23 @@ func (v *View) visit(outer *visit, i uint32, n *node, st *automaton.State, mark 
 		in.items, in.ask = true, true
 	}
 	return in
+}
+
+// item decides the line item at node i without a walk, if all of it stays or
+// goes. It reports whether it did.
+func (v *View) item(i uint32, n *node) bool {
+	item := v.itemOf(i)
+	class := v.m.items[item].class
+	actions := v.party.actionsOf(class)
+	a := actions[n.state.automaton()]
+	if a&(actWhole|actAsk) != actWhole || n.state&noted != 0 || v.unalias {
+		return false
+	}
+	if a&actQuiet == 0 {
+		v.tallyAll(actions, class, i, n)
+	}
+	v.tallyItem(item, a&actCut == 0)
+	return true
 }
 
 // itemOf returns the index of the line item at node i. The walk asks in order.

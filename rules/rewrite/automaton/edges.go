@@ -90,3 +90,47 @@ func (n *Names) place(table []Edge, edges []Edge) (perfect bool) {
 }
 
 func newTable(size int) []Edge { return slices.Repeat([]Edge{{W0: freeWord}}, size) }
+
+// withinPasses bounds the work of Within. States are numbered from the root
+// down, so two passes are enough for most automata.
+const withinPasses = 16
+
+// Within clears ok, which is by state, wherever a state that is not ok can be
+// arrived at further down, and may clear more.
+func (t *Table) Within(ok []bool) {
+	for range withinPasses {
+		changed := false
+		for s := len(ok) - 1; s >= 0; s-- {
+			if ok[s] && !t.names[s].within(ok) {
+				ok[s], changed = false, true
+			}
+		}
+		for from, e := range t.odd {
+			if ok[from.state] && !ok[e.To.State()] {
+				ok[from.state], changed = false, true
+			}
+		}
+		for from, to := range t.indexes {
+			if ok[from.state] && !ok[to.State()] {
+				ok[from.state], changed = false, true
+			}
+		}
+		if !changed {
+			return
+		}
+	}
+	clear(ok)
+}
+
+// within reports whether all states that one step leads to are ok.
+func (n *Names) within(ok []bool) bool {
+	if !ok[n.Other.State()] || !ok[n.element.State()] || n.deep && !ok[n.fallback] {
+		return false
+	}
+	for i := range n.edges {
+		if e := &n.edges[i]; e.W0 != freeWord && !ok[e.To.State()] {
+			return false
+		}
+	}
+	return true
+}
