@@ -166,7 +166,7 @@ func inItem(b *rules.Basket, relative rules.Path) rules.Path {
 
 func (c *compiler) program(r *rules.Route, request bool) *program {
 	e := c.engine
-	p := &program{engine: e, route: r, request: request, destination: -1, basket: e.plan.Basket, classifier: e.classifier, slots: slotField, detectPAN: len(e.panLabels) > 0}
+	p := &program{number: programs.Add(1), engine: e, route: r, request: request, destination: -1, basket: e.plan.Basket, classifier: e.classifier, slots: slotField, detectPAN: len(e.panLabels) > 0}
 	if p.classifier != nil {
 		p.fields = len(p.classifier.Fields())
 		p.slots += p.fields

@@ -13,6 +13,7 @@
 // in the body at any nesting, and a Message and a View that are used again
 // allocate nothing.
 //
-// Nothing in this package keeps, logs or returns in an error a value or a
-// member name of a body.
+// Nothing in this package keeps, logs or returns in an error a value of a body.
+// Nor does it a member name, but for those of letters that a Message expects
+// the next body to have as well.
 package rewrite

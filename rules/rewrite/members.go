@@ -11,151 +11,147 @@ import (
 
 // ahead is how many bytes from a member's beginning on members reads without a
 // look at the body's end: both quotes of a name of two words, the colon, a
-// blank, and the first byte of a value. What is nearer to the end is read by
+// blank, and the first byte of a value, for a member that may begin two bytes
+// behind the last place at which it looks. What is nearer to the end is read by
 // oddName and leaf.
-const ahead = 24
+const ahead = 26
+
+// What mostly stands behind a value, little-endian.
+const (
+	commaBlank = ',' | ' '<<8 | '"'<<16
+	commaOnly  = ',' | '"'<<8
+	three, two = 0xFFFFFF, 0xFFFF // masks of as many bytes
+)
 
 // members reads members of an object from the name at b[i] on. It ends where a
 // container begins, or with read behind a value that no comma follows. Most of a
 // body is read here, so names of at most two words, plain strings, short whole
 // numbers and the usual layouts of what stands between them take a short way;
 // anything else is left to functions that know all of the grammar. The short way
-// is made of small functions that call no others, because the compiler keeps
-// their variables in registers.
+// calls as few functions as it can, and they call none in their own short ways:
+// what they need stays in registers.
 func (m *Message) members(cur *frame, i int) (next int, at state, read bool, fault *reason.Error) {
-	p, last := unsafe.Pointer(unsafe.SliceData(m.body)), len(m.body)-ahead
-	names := m.prog.table.Names(cur.state.automaton())
+	memory := m.memory
 	for {
-		if i > last || byteAt(p, i) != '"' {
-			goto odd
+		x := &memory.members[memory.links[cur.link]%maxExpected]
+		if i <= len(m.body)-ahead && x.meets(unsafe.Pointer(unsafe.SliceData(m.body)), i, cur) {
+			cur.seen |= x.once
+			cur.link, at = x.link, x.at
+			i += int(x.size)
+		} else if i, at, fault = m.name(cur, i); fault != nil || i >= len(m.body) {
+			return i, at, false, fault
 		}
-		if w0, w1, end := nameAt(p, i+1); byteAt(p, end) != '"' {
-			goto odd
-		} else if e := names.Slot(w0, w1); e.W0 == w0 && e.W1 == w1 && cur.seen&e.Once == 0 {
-			cur.seen |= e.Once
-			at = state(e.To) | cur.state&stateSAD
-			next = end
-		} else {
-			at, next = state(names.Other)|cur.state&stateSAD, end
-			if names.Far(e, w0, w1) || detect.SADHead(w0) {
-				if at, fault = m.farName(cur, i, end, w0, w1); fault != nil {
-					return i, at, false, fault
-				}
+		if next = m.plain(cur, i, at); next == 0 {
+			if i = skip(m.body, i); i >= len(m.body) {
+				return i, at, false, nil
 			}
-		}
-		if next-i > minSpan && m.detectString(uint32(len(m.tape)), i+1, next, false, nil, true) {
-			at |= stateSpans
-		}
-		if i = valueAt(p, next+1); i == 0 {
-			if i, fault = m.colon(next + 1); fault != nil || i >= len(m.body) {
+			if c := m.body[i]; c == '{' || c == '[' {
+				return i, at, false, nil
+			}
+			if next, fault = m.leaf(cur, at, i); fault != nil {
 				return i, at, false, fault
 			}
 		}
-	value:
-		next = 0
-		if i <= last {
-			next = plainAt(p, i, last)
-		}
-		if next > 0 {
-			if next-i > minSpan+1 && m.spotted(p, i, next) {
-				at |= stateSpans
+		if next < len(m.body)-ahead {
+			then := halfAt(unsafe.Pointer(unsafe.SliceData(m.body)), next)
+			if then&three == commaBlank {
+				i = next + 2
+				continue
 			}
-			n := uint32(len(m.tape))
-			m.tape = append(m.tape, node{start: uint32(i), end: uint32(next), state: at, next: n + 1})
-			if at&(stateSlots|noted) != 0 {
-				m.note(cur, at, n)
+			if then&two == commaOnly {
+				i = next + 1
+				continue
 			}
-		} else if c := byteAt(p, i); c == '{' || c == '[' {
-			return i, at, false, nil
-		} else if next, fault = m.leaf(cur, at, i); fault != nil {
-			return i, at, false, fault
 		}
-		if next > last || byteAt(p, next) != ',' {
-			if i = nextMember(m.body, next); i < 0 {
-				return skip(m.body, next), at, true, nil
-			}
-		} else if i = next + 1; byteAt(p, i) <= ' ' {
-			i = blankAt(p, i, last)
+		if i = nextMember(m.body, next); i < 0 {
+			return skip(m.body, next), at, true, nil
 		}
-		continue
-	odd:
-		if i, at, fault = m.oddName(cur, i); fault != nil || i >= len(m.body) {
-			return i, at, false, fault
-		}
-		goto value
 	}
 }
 
-// nameAt reads the plain string that begins behind a quote at p[i], up to two
-// words of it. It returns what the string has of the words, and the offset of
-// what ends it.
-func nameAt(p unsafe.Pointer, i int) (w0, w1 uint64, end int) {
-	w0 = wordAt(p, i)
-	if stop := stops(w0); stop != 0 {
-		return w0 & below(stop), 0, i + bits.TrailingZeros64(stop)>>3
+// name reads the member name at b[i] and the colon behind it. It returns where
+// the member's value begins and its state.
+func (m *Message) name(cur *frame, i int) (int, state, *reason.Error) {
+	p := unsafe.Pointer(unsafe.SliceData(m.body))
+	if i > len(m.body)-ahead || byteAt(p, i) != '"' {
+		return m.oddName(cur, i)
 	}
-	w1 = wordAt(p, i+8)
-	stop := stops(w1)
-	return w0, w1 & below(stop), i + 8 + bits.TrailingZeros64(stop)>>3
+	w0, w1, end := wordAt(p, i+1), uint64(0), i+1
+	stop := stops(w0)
+	if stop != 0 {
+		w0 &= below(stop)
+	} else {
+		w1, end = wordAt(p, i+9), i+9
+		stop = stops(w1)
+		w1 &= below(stop)
+	}
+	end += bits.TrailingZeros64(stop) >> 3
+	if byteAt(p, end) != '"' {
+		return m.oddName(cur, i)
+	}
+	at := state(cur.names.Other) | cur.state&stateSAD
+	if e := cur.names.Slot(w0, w1); e.W0 == w0 && e.W1 == w1 && cur.seen&e.Once == 0 {
+		at = state(e.To) | cur.state&stateSAD
+		cur.seen |= e.Once
+	} else if cur.names.Far(e, w0, w1) || detect.SADHead(w0) {
+		return m.farName(cur, i, end, w0, w1)
+	}
+	return m.endName(cur, i, end, at)
 }
 
-// valueAt returns where the value behind a colon at p[i] begins, if no more than
-// one blank stands between them, and zero else.
-func valueAt(p unsafe.Pointer, i int) int {
-	if byteAt(p, i) != ':' {
-		return 0
+// endName is the rest of name for one that stands at b[i:end] in quotes.
+func (m *Message) endName(cur *frame, i, end int, at state) (next int, _ state, fault *reason.Error) {
+	if end-i > minSpan && m.detectString(uint32(len(m.tape)), i+1, end, false, nil, true) {
+		at |= stateSpans
 	}
-	if i++; byteAt(p, i) == ' ' {
-		i++
+	if next, fault = m.colon(end + 1); fault == nil {
+		m.learn(cur, i, next, at)
 	}
-	if byteAt(p, i) <= ' ' {
-		return 0
-	}
-	return i
+	return next, at, fault
 }
 
 // longValue is from how many bytes on a string is left to leaf, which is made
 // for long ones.
 const longValue = 64
 
-// plainAt reads the plain string or the short whole number that begins at p[i],
-// and returns the offset after it. It is zero for any other value, for a long
-// one, and for what goes beyond last.
-func plainAt(p unsafe.Pointer, i, last int) int {
-	c := byteAt(p, i)
-	if c != '"' {
-		size := bits.TrailingZeros64(nonDigits(wordAt(p, i))) >> 3
-		if size&7 == 0 || partOfNumber[byteAt(p, i+size)] || c == '0' && size > 1 {
-			return 0
-		}
-		return i + size
+// plain reads the plain string or the short whole number that begins at b[i] and
+// has state at. It returns the offset after it, or zero for any other value, a
+// long string, and what ends near the body's end.
+func (m *Message) plain(cur *frame, i int, at state) (next int) {
+	p, last := unsafe.Pointer(unsafe.SliceData(m.body)), len(m.body)-ahead
+	if i > last {
+		return 0
 	}
-	i++
-	for last = min(last, i+longValue); i < last; i += 8 {
-		if stop := stops(wordAt(p, i)); stop != 0 {
-			if i += bits.TrailingZeros64(stop) >> 3; byteAt(p, i) != '"' {
+	if c := byteAt(p, i); c == '"' {
+		stop := uint64(0)
+		last = min(last, i+longValue)
+		for next = i + 1; ; next += 8 {
+			if stop = stops(wordAt(p, next)); stop != 0 {
+				break
+			}
+			if next > last {
 				return 0
 			}
-			return i + 1
+		}
+		next += bits.TrailingZeros64(stop) >> 3
+		if byteAt(p, next) != '"' {
+			return 0
+		}
+		if next++; next-i > minSpan+1 && m.spotted(p, i, next) {
+			at |= stateSpans
+		}
+	} else {
+		size := bits.TrailingZeros64(nonDigits(wordAt(p, i))) >> 3
+		if next = i + size; size&7 == 0 || partOfNumber[byteAt(p, next)] || c == '0' && size > 1 {
+			return 0
 		}
 	}
-	return 0
-}
-
-// blankAt passes over a blank at p[i], or a line's end and the blanks that the
-// next line begins with: most of what stands between members.
-func blankAt(p unsafe.Pointer, i, last int) int {
-	switch byteAt(p, i) {
-	case ' ':
-		return i + 1
-	case '\n':
-		for i++; i <= last; i += 8 {
-			if other := wordAt(p, i) ^ blanks; other != 0 {
-				return i + bits.TrailingZeros64(other)>>3
-			}
-		}
+	n := uint32(len(m.tape))
+	m.tape = append(m.tape, node{start: uint32(i), end: uint32(next), state: at, next: n + 1})
+	if at&(stateSlots|noted) != 0 {
+		m.note(cur, at, n)
 	}
-	return i
+	return next
 }
 
 // spotted reports whether detectors find something in the plain string that
@@ -167,14 +163,13 @@ func (m *Message) spotted(p unsafe.Pointer, i, end int) bool {
 	return (size >= minSealed || digitsAt(p, i+1, size) >= minSpan) && m.detectString(uint32(len(m.tape)), i+1, end-1, false, nil, false)
 }
 
-// farName goes to the member whose name stands at b[i:end] in quotes, where the
-// first look at the automaton does not say it all.
-func (m *Message) farName(cur *frame, i, end int, w0, w1 uint64) (state, *reason.Error) {
-	table, known := m.prog.table, false
-	at := state(table.Names(cur.state.automaton()).Other)
-	if e := table.Further(cur.state.automaton(), w0, w1); e != nil {
+// farName is name for one that stands at b[i:end] in quotes, where the first look
+// at the automaton does not say it all.
+func (m *Message) farName(cur *frame, i, end int, w0, w1 uint64) (int, state, *reason.Error) {
+	at, known := state(cur.names.Other), false
+	if e := m.prog.table.Further(cur.state.automaton(), w0, w1); e != nil {
 		if cur.seen&e.Once != 0 {
-			return 0, ambiguous(i)
+			return i, 0, ambiguous(i)
 		}
 		cur.seen |= e.Once
 		at, known = state(e.To), true
@@ -182,12 +177,11 @@ func (m *Message) farName(cur *frame, i, end int, w0, w1 uint64) (state, *reason
 	if !known && detect.SAD(m.body[i+1:end]) {
 		at |= stateSAD
 	}
-	return at | cur.state&stateSAD, nil
+	return m.endName(cur, i, end, at|cur.state&stateSAD)
 }
 
-// oddName reads the name at b[i] of the member whose value is the next node, and
-// its colon, where the name is long, escaped, not ASCII or near the body's end.
-// It returns where the value begins.
+// oddName is name where the name is long, escaped, not ASCII or near the body's
+// end.
 func (m *Message) oddName(cur *frame, i int) (int, state, *reason.Error) {
 	b := m.body
 	i = skip(b, i)
@@ -215,6 +209,7 @@ func (m *Message) oddName(cur *frame, i int) (int, state, *reason.Error) {
 	if end-start >= minSpan && m.detectString(uint32(len(m.tape)), start, end, escaped, name, true) {
 		at |= stateSpans
 	}
+	cur.link = unknownLink
 	i, fault := m.colon(end + 1)
 	return i, at, fault
 }

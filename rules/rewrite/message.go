@@ -16,6 +16,10 @@ type Message struct {
 
 	states states // prog's automaton's
 
+	memories []*memory // of some programs
+	memory   *memory   // of prog
+	learned  int       // from this body
+
 	tape  []node
 	stack []frame
 	spans []span
@@ -53,6 +57,7 @@ func (m *Message) begin(p *program, body []byte, lim Limits) {
 	if m.depth <= 0 {
 		m.depth = DefaultDepth
 	}
+	m.memory, m.learned = m.remember(p), 0
 	if cap(m.slots) < p.slots {
 		m.slots = make([]uint32, p.slots)
 	}
@@ -61,7 +66,9 @@ func (m *Message) begin(p *program, body []byte, lim Limits) {
 	m.divided, m.exponent = false, 0
 }
 
-// Reset forgets the body and zeroes every buffer that held text of it.
+// Reset forgets the body and zeroes every buffer that held text of it, but for
+// the names of members that the next body is expected to have as well: see
+// memory.
 func (m *Message) Reset() {
 	m.arena.reset()
 	m.nameText.reset()
@@ -81,7 +88,7 @@ func (m *Message) Reset() {
 	m.ops, m.tokens, m.totals = m.ops[:0], m.tokens[:0], [totalSlots]basket.Amount{}
 	m.index.reset()
 	m.sale.reset(m)
-	m.prog, m.body, m.states = nil, nil, nil
+	m.prog, m.body, m.states, m.memory = nil, nil, nil, nil
 }
 
 // at returns the node in a slot, nil for none.

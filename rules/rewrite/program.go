@@ -44,6 +44,7 @@ const maxParties = 64
 // program is what one route knows of the bodies of one direction. It is
 // immutable.
 type program struct {
+	number      uint64 // which no other program has
 	engine      *Engine
 	route       *rules.Route
 	request     bool

@@ -82,7 +82,7 @@ func (m *Message) open(cur *frame, at state, i int) *reason.Error {
 	m.tape = append(m.tape, node{start: uint32(i), state: at})
 	cur.noted |= at & noted
 	m.stack = append(m.stack, *cur)
-	*cur = frame{node: n, state: at, array: m.body[i] == '['}
+	*cur = frame{names: m.prog.table.Names(at.automaton()), node: n, state: at, link: cur.link &^ 1, array: m.body[i] == '['}
 	if at&stateSlots != 0 {
 		m.capture(at, n)
 		cur.items = cur.array && m.slots[slotItems] == n+1

@@ -37,12 +37,14 @@ func (s state) set(st *automaton.State) uint32 { return st.Set<<1 | uint32(s&sta
 
 // frame is an open container of a scan.
 type frame struct {
+	names *automaton.Names // of an object
 	node  uint32
 	state state
 	index uint32 // of the current element
 	child uint32 // its node, in an array of line items
 	seen  uint64 // the deciding members so far
 	noted state  // what its children have of noted
+	link  uint8  // of memory: where the next member is expected; for elements, their first
 	array bool
 	items bool
 }

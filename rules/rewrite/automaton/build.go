@@ -107,7 +107,6 @@ type subset struct {
 	member   uint32
 	element  uint32
 	fallback uint32
-	open     bool // some name or index has an edge
 }
 
 type namedEdge struct {

@@ -129,7 +129,7 @@ func (b *builder) table(mark func(name []byte) bool) *Table {
 	for i := range b.states {
 		s := &b.states[i]
 		t.names = append(t.names, Names{
-			fallback: s.fallback, deep: s.fallback != uint32(i), Other: t.arrival(s.member), element: t.arrival(s.element), closed: !s.open,
+			fallback: s.fallback, deep: s.fallback != uint32(i), Other: t.arrival(s.member), element: t.arrival(s.element),
 		})
 	}
 	t.join(b.edges, mark)

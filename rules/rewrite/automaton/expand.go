@@ -63,7 +63,6 @@ func (b *builder) expand(s uint32) error {
 		}
 		target := b.add(slices.Concat(m.byName[name], b.deepByName[name], star), ctx, true)
 		b.edges = append(b.edges, namedEdge{s, target, name, None, number})
-		b.states[s].open = true
 		b.index(s, name, slices.Concat(m.byName[name], b.deepByName[name], hash))
 	}
 	b.expandDeep(s, &m, star, hash)
@@ -79,7 +78,6 @@ func (b *builder) expandDeep(s uint32, m *moves, star, hash []position) {
 	ctx := b.states[s].context
 	if len(b.states[s].own) != len(m.starOnly) && len(b.deepNames) > 0 {
 		b.states[s].fallback = b.add(m.starOnly, ctx, false)
-		b.states[s].open = true
 	}
 	for _, name := range b.deepNames {
 		if _, ok := m.byName[name]; ok {
@@ -88,7 +86,6 @@ func (b *builder) expandDeep(s uint32, m *moves, star, hash []position) {
 		if b.states[s].fallback == s {
 			target := b.add(slices.Concat(b.deepByName[name], star), ctx, true)
 			b.edges = append(b.edges, namedEdge{s, target, name, None, 0})
-			b.states[s].open = true
 		}
 		b.index(s, name, slices.Concat(b.deepByName[name], hash))
 	}
@@ -102,5 +99,4 @@ func (b *builder) index(s uint32, name string, next []position) {
 	}
 	target := b.add(next, b.states[s].context, true)
 	b.edges = append(b.edges, namedEdge{s, target, "", i, 0})
-	b.states[s].open = true
 }

@@ -63,7 +63,6 @@ type Names struct {
 	// Other is the arrival at a member whose name has no edge.
 	Other   Arrival
 	element Arrival // at an array element without an edge
-	closed  bool    // no name and no index has an edge
 	Odd     bool    // some name that is not short has an edge here or in fallback
 	indexed bool    // some array index has an edge
 }
@@ -87,13 +86,6 @@ type oddName struct {
 
 // index is one of the elements of arrays of a state.
 type index struct{ state, element uint32 }
-
-// Closed reports whether all that is under a value of state s has the same
-// state.
-func (t *Table) Closed(s uint32) bool {
-	n := &t.names[s]
-	return n.closed && n.Other.State() == s && n.element.State() == s && t.States[s].Slots == 0
-}
 
 // Root returns the arrival at a body's root.
 func (t *Table) Root() Arrival { return t.arrival(0) }
