@@ -56,6 +56,16 @@ Exit codes: 0 no mistake, 3 mistakes (with --strict, warnings too).`,
 			}
 			return nil
 		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			if !o.explain {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			var codes []string
+			for _, t := range codeTexts() {
+				codes = append(codes, t.code+"\t"+t.means)
+			}
+			return codes, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if o.explain {
 				return explainCode(a, strings.Join(args, ""))

@@ -50,5 +50,5 @@ func generated(t *testing.T) []generatedFile {
 		}
 		files = append(files, generatedFile{"deploy/schema/" + f.name + ".schema.json", text})
 	}
-	return append(files, generatedFile{"docs/codes.md", []byte(codesPage())})
+	return append(files, generatedFile{"docs/codes.md", []byte(codesPage())}, generatedFile{"docs/commands.md", []byte(commandsPage())})
 }

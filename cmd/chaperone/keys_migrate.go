@@ -92,10 +92,12 @@ func keysMigrate(ctx context.Context, a *app, o keysMigrateOptions) error {
 	if err := desk.Note(ctx, note); err != nil {
 		return keysError(err, "")
 	}
+	seen := a.progress("copying the keyring and comparing the copy", "", false)
 	err = to.takeRing(ctx, ring, a.logger(slog.LevelWarn, from.log.json))
 	if err == nil && o.removeSource {
 		err = from.dropRing(ctx, ring, a.logger(slog.LevelWarn, from.log.json))
 	}
+	seen.done()
 	note.Result = "ok"
 	if err != nil {
 		note.Result = "failed"

@@ -73,18 +73,20 @@ func logArchive(a *app, cmd *cobra.Command, o logArchiveOptions, window time.Dur
 	}
 	defer r.Close()
 	var entries, problems uint64
-	p := paletteFor(a.out)
+	p, seen := paletteFor(a.out), a.progress("archiving", "entries", true)
 	err = r.Archive(ctx, control.LogArchive{Window: window, To: to[0]}, func(x audit.Archived) error {
 		if x.Problem != "" {
 			problems++
 		} else if x.File != "" {
 			entries += x.To - x.From + 1
+			seen.add(int(x.To - x.From + 1))
 		}
 		if o.asJSON {
 			return writeNDJSON(a.out, x)
 		}
 		return writeLine(a.out, archivedLine(p, x))
 	})
+	seen.done()
 	if err != nil {
 		return readingError(err)
 	}

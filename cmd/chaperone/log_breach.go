@@ -78,9 +78,9 @@ func logBreach(a *app, cmd *cobra.Command, o logBreachOptions) error {
 		return err
 	}
 	defer r.Close()
-	scope, seen := newBreachScope(), &progress{a: a}
+	scope, seen := newBreachScope(), a.progress("reading the log", "requests", o.asJSON)
 	sum, err := r.Breach(ctx, o.ask, func(x audit.Exposure) error {
-		seen.next()
+		seen.add(1)
 		scope.add(&x)
 		if o.asJSON {
 			return writeNDJSON(a.out, x)

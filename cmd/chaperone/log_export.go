@@ -64,9 +64,9 @@ func logExport(a *app, cmd *cobra.Command, o logExportOptions) error {
 		return err
 	}
 	defer r.Close()
-	out, seen := bufio.NewWriterSize(a.out, 64<<10), &progress{a: a}
+	out, seen := bufio.NewWriterSize(a.out, 64<<10), a.progress("reading the log", "lines", true)
 	sum, err := r.Export(ctx, o.ask, func(l control.LogLine) error {
-		seen.next()
+		seen.add(1)
 		return writeLogJSON(out, l)
 	})
 	seen.done()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -108,27 +107,4 @@ func incomplete(sum audit.Scanned) error {
 			"%d entries of the log were archived or are missing: what they say is not in this", sum.Unread)
 	}
 	return nil
-}
-
-// progress says on a terminal how far a long reading is.
-type progress struct {
-	a     *app
-	lines int
-	shown time.Time
-}
-
-// next counts a line. Where lines go to the same terminal nothing is said.
-func (p *progress) next() {
-	p.lines++
-	if now := time.Now(); isTerminal(p.a.err) && !isTerminal(p.a.out) && now.Sub(p.shown) > time.Second/4 {
-		p.shown = now
-		_, _ = fmt.Fprintf(p.a.err, "\r%d lines", p.lines)
-	}
-}
-
-// done takes the line off the terminal.
-func (p *progress) done() {
-	if !p.shown.IsZero() {
-		_, _ = fmt.Fprint(p.a.err, "\r\x1b[K")
-	}
 }

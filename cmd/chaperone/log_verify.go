@@ -65,7 +65,10 @@ func logVerify(a *app, cmd *cobra.Command, o logVerifyOptions) error {
 		return err
 	}
 	defer r.Close()
+	seen := a.progress("verifying the log", "entries", false)
+	countReads(r, seen)
 	report, err := r.Verify(ctx, archive)
+	seen.done()
 	if err != nil {
 		return readingError(err)
 	}

@@ -32,10 +32,10 @@ and why it waits, and which labels stand in it in which form. KEY may be the
 beginning of one. A leg that was delivered or dropped is known until its sale is
 forgotten.
 
-With --body the body is shown as well, as its destination gets it: to a caller of
-the policy who shows its key (from --key-file, else from stdin), and who is cleared
-for every form in the leg. Who asked, for whom, and why, is on record; so are
-refusals.`,
+With --body the body is shown as well, as its destination gets it: to a caller
+of the policy who shows its key (from --key-file, else from stdin), and who is
+cleared for every form in the leg. Who asked, for whom, and why, is on record;
+so are refusals.`,
 		Example: `  chaperone outbox show kwzcdefghi/1/2
   chaperone outbox show kwzcdefghi/1/2 --body --caller auditor --key-file auditor.key --reason "ticket 2291"
   chaperone outbox show kwzcdefghi/1/2 --json | jq .forms`,

@@ -42,6 +42,7 @@ func commands(a *app) []*cobra.Command {
 		newKeysCommand(a),
 		newTokenCommand(a),
 		newCallersCommand(a),
+		newCompletionCommand(a),
 		newVersionCommand(a),
 	}
 }
@@ -63,7 +64,8 @@ func newRootCommand(a *app) *cobra.Command {
 numbers become tokens, a mixed basket is split into segregated calls, and every
 decision is on record before a byte leaves.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 findings (check, log verify).`,
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 findings (check, log verify, log
+archive).`,
 		Example: `  chaperone demo
   chaperone check chaperone.yaml
   chaperone run --config chaperone.yaml`,
@@ -76,10 +78,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 findings (check, log verify).`,
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError(cmd, "%s", err)
+		return usageError(cmd, "%s%s", err, nearFlag(cmd, err))
 	})
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpTemplate(helpTemplate)
+	root.SetHelpCommand(newHelpCommand())
 	root.AddCommand(commands(a)...)
+	completeNothing(root)
 	return root
 }
 
@@ -166,13 +171,19 @@ func (a *app) exit(err error) int {
 	if known := (*failure)(nil); errors.As(err, &known) {
 		f = known
 	}
-	if f.message != "" {
-		_, _ = fmt.Fprintf(a.err, "error: %s\n", oneLine(f.message))
-	}
-	if f.hint != "" {
-		_, _ = fmt.Fprintf(a.err, "hint: %s\n", oneLine(f.hint))
-	}
+	sayError(a.err, paletteFor(a.err), f.message, f.hint)
 	return f.code
+}
+
+// sayError prints what went wrong, and what to do about it; either may be
+// empty.
+func sayError(w io.Writer, p palette, message, hint string) {
+	if message != "" {
+		_, _ = fmt.Fprintf(w, "%s %s\n", p.red("error:"), oneLine(message))
+	}
+	if hint != "" {
+		_, _ = fmt.Fprintf(w, "%s %s\n", p.cyan("hint:"), oneLine(hint))
+	}
 }
 
 // oneLine keeps an error on its line, and a terminal safe from what a file or

@@ -14,10 +14,10 @@ func newTokenIndexRebuildCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebuild",
 		Short: "Restore the index of known card tokens from the log",
-		Long: `A card token is revealed only if the store's index knows it. Where the index was
-lost and the log was not, this reads the whole log, of all scopes and with what was
-archived, and puts back every card token that was made and every revocation. Values of vaulted tokens
-are not in the log.`,
+		Long: `A card token is revealed only if the store's index knows it. Where the index
+was lost and the log was not, this reads the whole log, of all scopes and with
+what was archived, and puts back every card token that was made and every
+revocation. Values of vaulted tokens are not in the log.`,
 		Example: "  chaperone token index rebuild --reason 'index lost in the failover of May 4'",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
