@@ -76,17 +76,6 @@ func (c *counters) make(slot int) prometheus.Counter {
 	return counter
 }
 
-// observers resolves a histogram of one label; the last is other's.
-func observers(vec *prometheus.HistogramVec, values []string) []prometheus.Observer {
-	o := make([]prometheus.Observer, 0, len(values)+1)
-	for _, v := range values {
-		o = append(o, vec.WithLabelValues(v))
-	}
-	return append(o, vec.WithLabelValues(other))
-}
-
-func observe(o []prometheus.Observer, index int, v float64) { o[clamp(index, len(o))].Observe(v) }
-
 // clamp returns index, or that of other, the last of n.
 func clamp(index, n int) int {
 	if index < 0 || index >= n {

@@ -34,17 +34,17 @@ type Metrics struct {
 	limited       *prometheus.CounterVec
 	revealed      *prometheus.CounterVec
 	unknown       *prometheus.CounterVec
-	whole         *prometheus.HistogramVec
-	proxy         *prometheus.HistogramVec
-	upstream      *prometheus.HistogramVec
-	bodyIn        *prometheus.HistogramVec
-	bodyOut       *prometheus.HistogramVec
+	whole         *histograms
+	proxy         *histograms
+	upstream      *histograms
+	bodyIn        *histograms
+	bodyOut       *histograms
 
 	agreements *prometheus.GaugeVec
 	planInfo   *prometheus.GaugeVec
 	planLoaded prometheus.Gauge
 	inFlight   prometheus.Gauge
-	append     prometheus.Histogram
+	append     *histogram
 	late       prometheus.Counter
 	again      *prometheus.CounterVec
 	doubles    prometheus.Counter
@@ -93,18 +93,17 @@ func (m *Metrics) register() {
 	m.again = m.counter("sent_again_total", "Calls of primaries in doubt that were sent again, under the key of the first: by the caller's own repeat (retry), or by the proxy (replay).", "route", "by")
 	m.limited = m.counter("token_limit_reached_total", "Requests refused because their caller had made, revealed or tried to reveal as many tokens as it may. Worth an alert: somebody may be building a dictionary of cards.", "caller", "limit")
 
-	m.whole = m.histogram("request_duration_seconds", "From the head of a request to the end of its answer.", proxyAndUpstream(), "route")
-	m.proxy = m.histogram("request_proxy_duration_seconds", "The proxy's own share of request_duration_seconds: all of it but the wait for the primary and sync legs.", proxyBuckets, "route")
-	m.upstream = m.histogram("upstream_duration_seconds", "From the first byte to a destination to the last byte of its answer.", upstreamBuckets, "destination")
-	m.bodyIn = m.histogram("request_body_bytes", "Sizes of request bodies.", bodyBuckets, "route")
-	m.bodyOut = m.histogram("response_body_bytes", "Sizes of the bodies of answers.", bodyBuckets, "route")
+	m.whole = m.histogram("request_duration_seconds", "From the head of a request to the end of its answer.", proxyAndUpstream(), nanoseconds, "route")
+	m.proxy = m.histogram("request_proxy_duration_seconds", "The proxy's own share of request_duration_seconds: all of it but the wait for the primary and sync legs.", proxyBuckets, nanoseconds, "route")
+	m.upstream = m.histogram("upstream_duration_seconds", "From the first byte to a destination to the last byte of its answer.", upstreamBuckets, nanoseconds, "destination")
+	m.bodyIn = m.histogram("request_body_bytes", "Sizes of request bodies.", bodyBuckets, 1, "route")
+	m.bodyOut = m.histogram("response_body_bytes", "Sizes of the bodies of answers.", bodyBuckets, 1, "route")
 
 	m.agreements = m.gauge("agreement_expiry_timestamp_seconds", "When the agreement with a destination lapses.", "destination", "kind")
 	m.planInfo = m.gauge("plan_info", "The policy in force, by its hash; always 1.", "hash")
 	m.planLoaded = m.gauge("plan_loaded_timestamp_seconds", "When the policy in force was loaded.").WithLabelValues()
 	m.inFlight = m.gauge("requests_in_flight", "Requests being worked on.").WithLabelValues()
-	h := m.histogram("store_append_duration_seconds", "From the hand-over of a record to the store to its acknowledgement.", appendBuckets)
-	m.append = h.WithLabelValues().(prometheus.Histogram)
+	m.append = m.histogram("store_append_duration_seconds", "From the hand-over of a record to the store to its acknowledgement.", appendBuckets, nanoseconds).of("")
 }
 
 // proxyAndUpstream is the union of the two scales: a refused request takes
@@ -125,10 +124,10 @@ func (m *Metrics) gauge(name, help string, labels ...string) *prometheus.GaugeVe
 	return v
 }
 
-func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
-	m.registry.MustRegister(v)
-	return v
+func (m *Metrics) histogram(name, help string, buckets []float64, per float64, labels ...string) *histograms {
+	h := newHistograms(name, help, buckets, per, labels...)
+	m.registry.MustRegister(h)
+	return h
 }
 
 // Use makes a plan the one in force and returns its metrics. Requests that
@@ -176,7 +175,7 @@ func (m *Metrics) End() { m.inFlight.Dec() }
 
 // Append records how long a request waited until the store acknowledged its
 // record, or did not.
-func (m *Metrics) Append(took time.Duration) { m.append.Observe(took.Seconds()) }
+func (m *Metrics) Append(took time.Duration) { m.append.observe(took.Nanoseconds()) }
 
 // SetState gives the function that is asked, at each scrape and at most once a
 // second, how the parts of the process are. Call it before Handler is served.

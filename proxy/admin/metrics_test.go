@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"chaperone/audit"
 	"chaperone/rules"
 	"chaperone/rules/reason"
@@ -252,4 +254,35 @@ func TestStateIsAskedOnceASecond(t *testing.T) {
 	mustHave(t, scrape(t, m), "chaperone_doubts 1")
 	m.state.asked = time.Now().Add(-stateMaxAge)
 	mustHave(t, scrape(t, m), "chaperone_doubts 2")
+}
+
+// TestHistogramCounts: what lies on a bound is within it, what is above all of
+// them is counted, and what is less than nothing is nothing.
+func TestHistogramCounts(t *testing.T) {
+	h := newHistograms("test_seconds", "A test.", []float64{1e-6, 2.5e-3}, nanoseconds, "route")
+	one := h.of("a")
+	for _, n := range []int64{-5, 1000, 1001, 2_500_000, 2_500_001} {
+		one.observe(n)
+	}
+	if h.of("a") != one || h.all([]string{"a"})[0] != one {
+		t.Error("a value of the label has two histograms")
+	}
+	r := prometheus.NewRegistry()
+	r.MustRegister(h)
+	got, err := r.Gather()
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%d metrics, %v", len(got), err)
+	}
+	for _, m := range got[0].Metric {
+		if m.Label[0].GetValue() != "a" {
+			continue
+		}
+		is := m.GetHistogram()
+		if is.GetSampleCount() != 5 || is.GetSampleSum() != 5_002_002e-9 ||
+			is.Bucket[0].GetCumulativeCount() != 2 || is.Bucket[1].GetCumulativeCount() != 4 {
+			t.Errorf("it says %v", is)
+		}
+		return
+	}
+	t.Error("it is not there")
 }

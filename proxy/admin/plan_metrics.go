@@ -30,8 +30,8 @@ type PlanMetrics struct {
 	revealed      *counters // label
 	unknown       *counters // label
 
-	whole, proxy, bodyIn, bodyOut []prometheus.Observer // by route
-	upstream                      []prometheus.Observer // by destination
+	whole, proxy, bodyIn, bodyOut []*histogram // by route
+	upstream                      []*histogram // by destination
 }
 
 // Request is what is measured of one answered request.
@@ -112,9 +112,9 @@ func newPlanMetrics(m *Metrics, p *rules.Plan) *PlanMetrics {
 	for i := range routes {
 		pm.requests.at(i, 1, 0) // 2xx, none: there from the start
 	}
-	pm.whole, pm.proxy = observers(m.whole, routes), observers(m.proxy, routes)
-	pm.bodyIn, pm.bodyOut = observers(m.bodyIn, routes), observers(m.bodyOut, routes)
-	pm.upstream = observers(m.upstream, destinations)
+	pm.whole, pm.proxy = m.whole.all(routes), m.proxy.all(routes)
+	pm.bodyIn, pm.bodyOut = m.bodyIn.all(routes), m.bodyOut.all(routes)
+	pm.upstream = m.upstream.all(destinations)
 	return pm
 }
 
@@ -125,10 +125,10 @@ func (p *PlanMetrics) Request(r Request) {
 		code = -1
 	}
 	p.requests.at(r.Route, r.Status/100-1, code).Inc()
-	observe(p.whole, r.Route, r.Took.Seconds())
-	observe(p.proxy, r.Route, max(0, r.Took-r.Waited).Seconds())
-	observe(p.bodyIn, r.Route, float64(r.BodyIn))
-	observe(p.bodyOut, r.Route, float64(r.BodyOut))
+	observe(p.whole, r.Route, r.Took.Nanoseconds())
+	observe(p.proxy, r.Route, (r.Took - r.Waited).Nanoseconds())
+	observe(p.bodyIn, r.Route, int64(r.BodyIn))
+	observe(p.bodyOut, r.Route, int64(r.BodyOut))
 }
 
 // Outcome counts the outcome of a route's primary leg. A result that is no
@@ -168,7 +168,7 @@ func (p *PlanMetrics) Leg(destination int, r LegResult) { p.legs.at(destination,
 
 // Upstream measures one call of a destination.
 func (p *PlanMetrics) Upstream(destination int, took time.Duration) {
-	observe(p.upstream, destination, took.Seconds())
+	observe(p.upstream, destination, took.Nanoseconds())
 }
 
 // EgressBlocked counts a message that the last check before sending refused.
