@@ -1,13 +1,13 @@
 package proxy
 
 import (
-	"net"
 	"net/netip"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"chaperone/audit"
+	"chaperone/proxy/framing"
 	"chaperone/rules/reason"
 	"chaperone/rules/rewrite"
 	"chaperone/store"
@@ -65,7 +65,7 @@ type exchange struct {
 	entry   audit.Entry
 	scratch []byte // empty between its uses, and zeroed beyond its length
 	value   []byte // of a header field of ours
-	wire    []byte // the primary's message
+	wire    []byte // the primary's message; before, what the body's MAC is of
 	out     []byte // the answer
 	resp    fasthttp.Response
 	call    call
@@ -124,7 +124,11 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
 	x.id = s.newID()
 	x.start = x.look()
 	x.waited = 0
-	x.origin = originOf(ctx.RemoteAddr())
+	if c, ok := ctx.Conn().(*framing.Conn); ok {
+		x.origin = c.Origin()
+	} else {
+		x.origin = framing.Origin(ctx.RemoteAddr())
+	}
 	x.caller, x.route = noCaller, -1
 	x.attempt = 1
 	return x
@@ -150,7 +154,7 @@ func (s *Server) end(x *exchange) {
 	x.req.Reset()
 	x.ans.Reset()
 	x.ansView.Reset()
-	// Body and wire only grew: nothing is behind their length.
+	// Nothing is behind the length of these.
 	x.body, x.wire, x.scratch = empty(x.body), empty(x.wire), empty(x.scratch)
 	x.out, x.keptText = wipe(x.out), wipe(x.keptText)
 	clear(x.kept.Shares)
@@ -212,13 +216,6 @@ func rinse(b []byte) []byte {
 func resetUnit(u *store.Unit) {
 	u.Entries = u.Entries[:0]
 	u.Commands = u.Commands[:0]
-}
-
-func originOf(a net.Addr) netip.Addr {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
 }
 
 // setLegs makes room for the legs of the route.

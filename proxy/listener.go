@@ -95,7 +95,7 @@ func (s *Server) brokenHead(ctx *fasthttp.RequestCtx, err error) {
 	ctx.Response.Reset()
 	writeProblem(ctx, e, e.Code.Status(), id)
 	now := s.clock()
-	origin := originOf(ctx.RemoteAddr())
+	origin := framing.Origin(ctx.RemoteAddr())
 	repeats, record := s.refusals.take(origin, e.Code, now)
 	if !record {
 		return

@@ -22,12 +22,19 @@ func (x *exchange) forward() {
 	if !x.hasBody && !needsBody([]byte(method)) {
 		size = -1
 	}
+	before := x.wire
 	x.wire = u.appendHead(x.wire[:0], method, l.target, l.key, l.fields, size)
 	var tail []byte
 	if len(l.body) <= 64<<10 {
 		x.wire = append(x.wire, l.body...)
 	} else {
 		tail = l.body
+	}
+	switch { // of what stood there before nothing stays
+	case cap(x.wire) != cap(before):
+		clear(before)
+	case len(x.wire) < len(before):
+		clear(before[len(x.wire):])
 	}
 	began := x.at // the record was acknowledged then, or the turn taken
 	x.call = call{began: began, deadline: began.Add(u.timeout), method: method, message: x.wire, tail: tail, resp: &x.resp, may: x.may}

@@ -48,13 +48,13 @@ func (x *exchange) identity() *reason.Error {
 		x.key = letters.Random(idLetters)
 		return nil
 	}
-	x.scratch = append(x.scratch[:0], x.ctx.Request.Header.Method()...)
-	x.scratch = append(x.scratch, ' ')
-	x.scratch = append(x.scratch, x.ctx.Request.Header.RequestURI()...)
-	head := len(x.scratch)
-	x.scratch = x.req.AppendMACInput(x.scratch)
-	x.mac = x.s.ring.MAC(x.mac[:0], "body", x.scratch[:head], x.scratch[head:])
-	x.scratch = rinse(x.scratch)
+	// Where the message to the primary will stand, which is about as long.
+	input := append(x.wire[:0], x.ctx.Request.Header.Method()...)
+	input = append(input, ' ')
+	input = append(input, x.ctx.Request.Header.RequestURI()...)
+	head := len(input)
+	x.wire = x.req.AppendMACInput(input)
+	x.mac = x.s.ring.MAC(x.mac[:0], "body", x.wire[:head], x.wire[head:])
 	return nil
 }
 

@@ -234,3 +234,50 @@ func TestHeadOfACall(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
+
+// TestClosed: the other end of each of these connections has closed it, and
+// that has arrived. Only one that is in steady use is written to without a
+// look.
+func TestClosed(t *testing.T) {
+	tests := []struct {
+		name    string
+		answers int
+		idle    time.Duration
+		hasty   bool
+		want    bool
+		learns  bool // that the destination closes early
+	}{
+		{name: "after its first answer", answers: 1, want: true, learns: true},
+		{name: "in steady use", answers: provenAnswers, idle: youngIdle - 1},
+		{name: "idle for a moment", answers: provenAnswers, idle: youngIdle, want: true, learns: true},
+		{name: "idle for long", answers: 100, idle: earlyClose, want: true},
+		{name: "in steady use, of one that closes early", answers: 100, hasty: true, want: true, learns: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			end := make(chan struct{})
+			url := rawServer(t, func(_ int, c net.Conn) { <-end })
+			dialled, err := dial(strings.TrimPrefix(url, "http://"), time.Second, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer dialled.Close()
+			c := dialled.(*upConn)
+			close(end)
+			// When the end has arrived a read finds it; it stays to be found.
+			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Fatal(err)
+			}
+			var u upstream
+			u.hasty.Store(tt.hasty)
+			now := time.Now()
+			c.answers, c.idle = tt.answers, now.Add(-tt.idle)
+			if got := u.closed(c, now); got != tt.want {
+				t.Errorf("closed is %v, want %v", got, tt.want)
+			}
+			if got := u.hasty.Load(); got != (tt.hasty || tt.learns) {
+				t.Errorf("that it closes early: %v", got)
+			}
+		})
+	}
+}

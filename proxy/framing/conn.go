@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 type Conn struct {
 	net.Conn
 	from   *Listener // nil: no bounds, and it never rests
+	origin netip.Addr
 	scan   Scanner
 	failed bool
 	amid   atomic.Bool // a request has begun and not ended, or is malformed
@@ -32,6 +34,19 @@ type Conn struct {
 	waker   syscall.RawConn
 	peek    [1]byte
 	alive   bool
+}
+
+// Origin returns the address of the other end; the zero Addr where that is none
+// of IP.
+func (c *Conn) Origin() netip.Addr { return c.origin }
+
+// Origin returns the address in a, an IPv4 one as such; the zero Addr where it
+// is none of IP.
+func Origin(a net.Addr) netip.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
 }
 
 // deadline is what is set for reads.

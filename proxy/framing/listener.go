@@ -90,7 +90,7 @@ func (l *Listener) accept() {
 		switch {
 		case err == nil:
 			pause = firstPause
-			l.take(&Conn{Conn: c, from: l})
+			l.take(&Conn{Conn: c, from: l, origin: Origin(c.RemoteAddr())})
 			continue
 		case !passing(err):
 			l.fault <- err
