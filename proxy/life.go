@@ -17,14 +17,19 @@ import (
 // handle is the life of one request (DESIGN §3).
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	x := s.begin(ctx)
-	s.metrics.Begin()
+	defer s.end(x)
+	x.attend()
+}
+
+// attend sees a request to its answer, whatever happens.
+func (x *exchange) attend() {
+	x.s.metrics.Begin()
 	defer func() {
 		if v := recover(); v != nil {
 			x.panicked()
 		}
 		x.measure()
-		s.metrics.End()
-		s.end(x)
+		x.s.metrics.End()
 	}()
 	if e := x.live(); e != nil {
 		x.refused(e)

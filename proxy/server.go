@@ -69,39 +69,18 @@ const maxSubjects = 16 << 10
 // reach where the policy knows no callers. When New returns, the start of the
 // proxy is on record. ctx bounds New alone.
 func New(ctx context.Context, o Options) (_ *Server, err error) {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	ownClock := o.Clock != nil
-	if !ownClock {
-		o.Clock = time.Now
-	}
 	if o.Journal == "" {
 		o.Journal = filepath.Join(o.DataDir, "journal")
 	}
-	s := &Server{o: o, limits: o.Limits.withDefaults(), logger: o.Logger, clock: o.Clock, ownClock: ownClock, driver: o.Driver, ring: o.Ring, tokens: o.Tokens,
-		subjects: newLRU(maxSubjects), refusals: refusals{last: map[refusalKey]*refusalCount{}}, started: o.Clock()}
-	// What a request asks of others outlives the caller's patience and the
-	// end of New: only Serve ends it, when everything has drained.
-	s.work, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s, err := newServer(ctx, o, false)
 	defer func() {
 		if err != nil {
 			_ = s.Close()
 		}
 	}()
-	s.metrics = admin.NewMetrics(admin.Build{Version: o.Version, Revision: o.Rev})
-	s.recent = new(recent)
-	s.limiter = &admin.Limiter{Apply: s.applySoon, Clock: s.clock, Metrics: s.metrics, Logger: s.logger}
-	if o.Spool > 0 {
-		s.limiter.Away = func() bool { return s.committer.Spooling() }
-	}
-	y, err := newPolicy(o.Plan, o.Engine, s.metrics.Use(o.Plan, s.started), s.limits, false)
 	if err != nil {
 		return nil, err
 	}
-	s.policy.Store(y)
-	s.outbox = newOutbox(s, o.Outbox)
-	s.replayer = newReplayer(s)
 	if err = s.claimStore(ctx); err != nil {
 		return nil, err
 	}
@@ -119,6 +98,38 @@ func (s *Server) applySoon(ctx context.Context, cmds []store.Command) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return s.driver.Apply(ctx, cmds)
+}
+
+// newServer makes what a request needs, but for the listener and the log. One
+// that is only to be tried does without the files that destinations name. It
+// returns a Server, to be closed, with an error as well.
+func newServer(ctx context.Context, o Options, try bool) (*Server, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	ownClock := o.Clock != nil
+	if !ownClock {
+		o.Clock = time.Now
+	}
+	s := &Server{o: o, limits: o.Limits.withDefaults(), logger: o.Logger, clock: o.Clock, ownClock: ownClock, driver: o.Driver, ring: o.Ring, tokens: o.Tokens,
+		subjects: newLRU(maxSubjects), refusals: refusals{last: map[refusalKey]*refusalCount{}}, started: o.Clock()}
+	// What a request asks of others outlives the caller's patience and the
+	// end of New: only Serve ends it, when everything has drained.
+	s.work, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.metrics = admin.NewMetrics(admin.Build{Version: o.Version, Revision: o.Rev})
+	s.recent = new(recent)
+	s.limiter = &admin.Limiter{Apply: s.applySoon, Clock: s.clock, Metrics: s.metrics, Logger: s.logger}
+	if o.Spool > 0 {
+		s.limiter.Away = func() bool { return s.committer.Spooling() }
+	}
+	y, err := newPolicy(o.Plan, o.Engine, s.metrics.Use(o.Plan, s.started), s.limits, try)
+	if err != nil {
+		return s, err
+	}
+	s.policy.Store(y)
+	s.outbox = newOutbox(s, o.Outbox)
+	s.replayer = newReplayer(s)
+	return s, nil
 }
 
 // claimStore makes sure that the keyring is the one under which the store was

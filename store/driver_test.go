@@ -18,6 +18,38 @@ func TestFileConformanceSynced(t *testing.T) {
 	storetest.Conformance(t, func(t *testing.T) store.Driver { return openFile(t, filepath.Join(t.TempDir(), "s.db")) })
 }
 
+func TestMemoryConformance(t *testing.T) {
+	storetest.Conformance(t, func(t *testing.T) store.Driver {
+		d, err := store.OpenMemory()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = d.Close() }) // a test may have closed it
+		return d
+	})
+}
+
+// TestMemoryIsNobodyElses opens two stores in memory: neither sees the other.
+func TestMemoryIsNobodyElses(t *testing.T) {
+	open := func() store.Driver {
+		d, err := store.OpenMemory()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := d.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return d
+	}
+	first, second := open(), open()
+	storetest.Apply(t, first, store.Command{Kind: store.Set, Key: "m:here", Value: []byte("x")})
+	if got := storetest.Apply(t, second, store.Command{Kind: store.Get, Key: "m:here"}); got[0].Found {
+		t.Error("the second store has what the first was given")
+	}
+}
+
 func openFile(t *testing.T, path string) store.Driver {
 	t.Helper()
 	d, err := store.OpenFile(path, store.FileOptions{})

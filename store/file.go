@@ -78,10 +78,7 @@ func OpenFile(path string, o FileOptions) (Driver, error) {
 	case err != nil:
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
-	d := &fileDriver{db: db, now: o.Clock, sync: !o.NoSync}
-	if d.now == nil {
-		d.now = time.Now
-	}
+	d := newFileDriver(db, o)
 	if err := db.Update(prepareFile); err != nil {
 		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), db.Close())
 	}
@@ -93,6 +90,14 @@ func OpenFile(path string, o FileOptions) (Driver, error) {
 		}
 	}
 	return d, nil
+}
+
+func newFileDriver(db *bolt.DB, o FileOptions) *fileDriver {
+	d := &fileDriver{db: db, now: o.Clock, sync: !o.NoSync}
+	if d.now == nil {
+		d.now = time.Now
+	}
+	return d
 }
 
 // prepareFile makes the buckets, or refuses a file of another format.

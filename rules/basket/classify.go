@@ -139,15 +139,22 @@ func (s *Scratch) room(values [][]byte) {
 // values are only read; their folded texts stay in the scratch until its
 // Reset. It allocates nothing once the scratch has grown to the longest item.
 func (c *Classifier) Classify(s *Scratch, values [][]byte) rules.ClassID {
+	class, _ := c.ClassifyBy(s, values)
+	return class
+}
+
+// ClassifyBy is Classify, and says which alternative of the class it was: its
+// index in the policy, or -1 where no class matches.
+func (c *Classifier) ClassifyBy(s *Scratch, values [][]byte) (class rules.ClassID, rule int) {
 	s.start(len(c.fields))
 	for i := range c.classes {
-		for _, all := range c.classes[i].any {
+		for j, all := range c.classes[i].any {
 			if len(all) > 0 && s.all(all, values) {
-				return c.classes[i].id
+				return c.classes[i].id, j
 			}
 		}
 	}
-	return c.otherwise
+	return c.otherwise, -1
 }
 
 // all reports whether all conditions hold.

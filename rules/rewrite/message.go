@@ -49,7 +49,14 @@ type Message struct {
 	ops    []TokenOp
 	index  opIndex
 	tokens []requestToken // by the members of answer.set
+
+	onItem func(class rules.ClassID, rule int) // nil: nobody watches
 }
+
+// WatchItems has f told of every line item that is scanned from now on: its
+// class, and the index of the alternative that made it one, -1 for none. nil
+// ends that.
+func (m *Message) WatchItems(f func(class rules.ClassID, rule int)) { m.onItem = f }
 
 // begin binds a new or reset message to a program and a body.
 func (m *Message) begin(p *program, body []byte, lim Limits) {

@@ -37,7 +37,10 @@ func (m *Message) endItem(array *frame) *reason.Error {
 		}
 		m.fields = append(m.fields, value)
 	}
-	class := m.prog.classifier.Classify(&m.folded, m.fields)
+	class, rule := m.prog.classifier.ClassifyBy(&m.folded, m.fields)
+	if m.onItem != nil {
+		m.onItem(class, rule)
+	}
 	m.items = append(m.items, item{node: array.child, class: class})
 	m.has[class] = true
 	return nil
