@@ -26,6 +26,7 @@ var rank = map[string]int{
 	"store":           0,
 	"rules":           1,
 	"rules/basket":    2,
+	"rules/ruletest":  2,
 	"audit":           2,
 	"vault/keys":      2,
 	"rules/rewrite":   3,
@@ -41,11 +42,12 @@ var rank = map[string]int{
 
 // strangers are pairs that may not meet although their ranks would allow it.
 var strangers = map[string][]string{
-	"rules/rewrite": {"store", "audit", "vault"},
-	"vault":         {"rules"},
-	"vault/keys":    {"rules", "audit", "store"},
-	"audit":         {"rules", "vault"},
-	"store":         {"rules", "vault", "audit"},
+	"rules/rewrite":  {"store", "audit", "vault"},
+	"rules/ruletest": {"store", "audit", "vault"},
+	"vault":          {"rules"},
+	"vault/keys":     {"rules", "audit", "store"},
+	"audit":          {"rules", "vault"},
+	"store":          {"rules", "vault", "audit"},
 }
 
 // homes says which rooms may import a module of others.

@@ -334,3 +334,16 @@ func (r *Rehearsal) scope(caller, route string) string {
 	}
 	return plan.Scope(c, at)
 }
+
+// RouteFor names the route that takes a method and a path, as a request's head
+// has them; empty: none does.
+func RouteFor(p *rules.Plan, method, path string) string {
+	var t target
+	if !t.parse([]byte(path)) {
+		return ""
+	}
+	if route, _ := find(p.Routes, []byte(method), &t); route >= 0 {
+		return p.Routes[route].Name
+	}
+	return ""
+}

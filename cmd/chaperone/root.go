@@ -35,6 +35,7 @@ func commands(a *app) []*cobra.Command {
 		newDemoCommand(a),
 		newCheckCommand(a),
 		newSchemaCommand(a),
+		newTestCommand(a),
 		newExplainCommand(a),
 		newRunCommand(a),
 		newLogCommand(a),

@@ -7,7 +7,7 @@ import "embed"
 
 // Files are the sample, under the names that they have in this folder.
 //
-//go:embed chaperone.yaml rules.yaml catalogs bodies
+//go:embed chaperone.yaml rules.yaml rules_test.yaml catalogs bodies
 var Files embed.FS
 
 // What rules.yaml says where a real clinic says something else, so that a demo

@@ -21,12 +21,12 @@ const (
 // destination: kind is RefToken or RefAlias, of is the label or destination.
 type Maker func(kind, of, value string) (string, error)
 
-// Expand puts what make gives in the places of the references in a text.
-func Expand(text string, make Maker) (string, error) {
+// Expand puts what the maker gives in the places of the references in a text.
+func Expand(text string, maker Maker) (string, error) {
 	var failed error
 	out := reference.ReplaceAllStringFunc(text, func(ref string) string {
 		m := reference.FindStringSubmatch(ref)
-		made, err := make(m[1], m[2], m[3])
+		made, err := maker(m[1], m[2], m[3])
 		if err != nil {
 			failed = err
 		}
@@ -37,7 +37,7 @@ func Expand(text string, make Maker) (string, error) {
 
 // ExpandJSON is Expand for a JSON text, in which the values stand as they do in
 // a JSON string. What is made needs no escape.
-func ExpandJSON(text []byte, make Maker) ([]byte, error) {
+func ExpandJSON(text []byte, maker Maker) ([]byte, error) {
 	if !reference.Match(text) {
 		return text, nil
 	}
@@ -46,22 +46,22 @@ func ExpandJSON(text []byte, make Maker) ([]byte, error) {
 		if json.Unmarshal([]byte(`"`+value+`"`), &decoded) == nil {
 			value = decoded
 		}
-		return make(kind, of, value)
+		return maker(kind, of, value)
 	})
 	return []byte(out), err
 }
 
 // expand gives a copy of an expected value in which the references are made.
-func (v *Value) expand(make Maker) (*Value, error) {
+func (v *Value) expand(maker Maker) (*Value, error) {
 	out := *v
 	var err error
 	if v.Kind == String {
-		out.Text, err = Expand(v.Text, make)
+		out.Text, err = Expand(v.Text, maker)
 		return &out, err
 	}
 	out.Items = nil
 	for _, item := range v.Items {
-		made, failed := item.expand(make)
+		made, failed := item.expand(maker)
 		if failed != nil {
 			return nil, failed
 		}

@@ -57,8 +57,8 @@ type Mismatch struct {
 
 // Judge holds what came of a test against what it expects. The error is one of
 // a reference that could not be made.
-func Judge(t *Test, o *Observed, m *Matcher, mask *Masker, make Maker) ([]Mismatch, error) {
-	j := &judge{o: o, m: m, mask: mask, make: make}
+func Judge(t *Test, o *Observed, m *Matcher, mask *Masker, maker Maker) ([]Mismatch, error) {
+	j := &judge{o: o, m: m, mask: mask, maker: maker}
 	x := &t.Expect
 	if x.Status != 0 && x.Status != o.Status {
 		j.add(x.StatusAt, "status", "", strconv.Itoa(x.Status), strconv.Itoa(o.Status))
@@ -81,12 +81,12 @@ func Judge(t *Test, o *Observed, m *Matcher, mask *Masker, make Maker) ([]Mismat
 
 // judge gathers what does not hold.
 type judge struct {
-	o    *Observed
-	m    *Matcher
-	mask *Masker
-	make Maker
-	all  []Mismatch
-	err  error
+	o     *Observed
+	m     *Matcher
+	mask  *Masker
+	maker Maker
+	all   []Mismatch
+	err   error
 }
 
 func (j *judge) add(at diag.Position, where, path, want, got string) {
@@ -211,7 +211,7 @@ func (j *judge) message(where string, x *MessageExpect, method, target string, h
 }
 
 func (j *judge) expanded(text string) string {
-	out, err := Expand(text, j.make)
+	out, err := Expand(text, j.maker)
 	if err != nil {
 		j.err = err
 	}
@@ -219,7 +219,7 @@ func (j *judge) expanded(text string) string {
 }
 
 func (j *judge) made(v *Value) *Value {
-	out, err := v.expand(j.make)
+	out, err := v.expand(j.maker)
 	if err != nil {
 		j.err = err
 		return v
