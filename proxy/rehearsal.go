@@ -289,9 +289,10 @@ func (r *Rehearsal) deliver(ctx context.Context) error {
 				break
 			}
 			for _, p := range taken {
+				p.lane = l
 				b.deliver(ctx, l, p)
 			}
-			l.tasks.Wait()
+			b.running.Wait() // until they are on record
 		}
 	}
 	return ctx.Err()
