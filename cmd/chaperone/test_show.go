@@ -70,7 +70,7 @@ func writeDifferences(b *strings.Builder, p palette, rows [][]string, width int)
 	left := width - marginOfDifferences - lines - what - 6
 	value := max(narrowestValue, left/2)
 	for i, row := range rows {
-		want, got := cells(row[2], value), cells(row[3], value)
+		want, got := valueLines(row[2], value), valueLines(row[3], value)
 		for n := range max(len(want), len(got)) {
 			line := strings.Repeat(" ", marginOfDifferences)
 			if n == 0 {
@@ -78,7 +78,7 @@ func writeDifferences(b *strings.Builder, p palette, rows [][]string, width int)
 			} else {
 				line += strings.Repeat(" ", lines+what+4)
 			}
-			line = strings.TrimRight(line+pad(cell(want, n), value)+"  "+cell(got, n), " ")
+			line = strings.TrimRight(line+pad(lineAt(want, n), value)+"  "+lineAt(got, n), " ")
 			if i == 0 {
 				line = p.dim(line)
 			}
@@ -87,24 +87,24 @@ func writeDifferences(b *strings.Builder, p palette, rows [][]string, width int)
 	}
 }
 
-// mostCells bounds the lines that one value is shown on.
-const mostCells = 6
+// mostLines bounds the lines that one value is shown on.
+const mostLines = 6
 
-// cells cuts a value into lines.
-func cells(text string, width int) []string {
+// valueLines cuts a value into lines.
+func valueLines(text string, width int) []string {
 	var lines []string
-	for rest := printable(text); rest != "" && len(lines) < mostCells; {
+	for rest := printable(text); rest != "" && len(lines) < mostLines; {
 		var head string
 		head, rest = cut(rest, width)
 		lines = append(lines, head)
-		if rest != "" && len(lines) == mostCells {
-			lines[mostCells-1] = "…"
+		if rest != "" && len(lines) == mostLines {
+			lines[mostLines-1] = "…"
 		}
 	}
 	return lines
 }
 
-func cell(lines []string, n int) string {
+func lineAt(lines []string, n int) string {
 	if n < len(lines) {
 		return lines[n]
 	}
