@@ -16,8 +16,8 @@ const Version = 1
 // writes it. It is never made from bytes of a message.
 //
 // As a second line of defence Append and AppendCompact write Redacted in place
-// of a Name that is longer than 256 bytes or holds twelve digits in a row, single spaces and
-// dashes between them not counted: it may be a card number.
+// of a Name that is longer than 256 bytes or holds twelve digits in a row,
+// single spaces and dashes between them not counted: it may be a card number.
 type Name string
 
 // ID is an id of our own making: random, or a keyed hash, written in letters,

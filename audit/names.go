@@ -34,24 +34,31 @@ const (
 	maxProbes  = 8
 )
 
-// NewNames returns the names of the policy with the hash plan. Those that are
-// empty, or come again, are left out.
+// NewNames returns the names of the policy with the hash plan, and the words of
+// the format. Those that are empty, come again, or would be redacted, are left
+// out.
 func NewNames(plan ID, names ...Name) *Names {
 	n := &Names{plan: plan}
 	if plan != "" {
 		n.planCoded = appendID(nil, plan)
 	}
-	size := 64
-	for size < 4*len(names) && size < 4*maxSymbols {
+	size := 4 * 256
+	for size < 4*(len(words)+len(names)) && size < 4*maxSymbols {
 		size *= 2
 	}
 	n.table = make([]uint16, size)
 	n.shift = uint8(64 - bits.TrailingZeros(uint(size)))
+	for _, text := range words {
+		n.add(text)
+	}
 	for _, text := range names {
 		n.add(text)
 	}
 	return n
 }
+
+// Has reports whether a name is among them.
+func (n *Names) Has(text Name) bool { return n.find(text) >= 0 }
 
 func (n *Names) add(text Name) {
 	if text == "" || clean(text) != text || len(n.symbols) == maxSymbols {
