@@ -35,11 +35,8 @@ type memory struct {
 // which are none: what is around the root, and whatever is not remembered.
 const maxExpected = 128
 
-// The links behind those two.
-const (
-	rootLink    = 2*0 + 1
-	unknownLink = 2*1 + 1
-)
+// unknownLink is the link behind the second.
+const unknownLink = 2*1 + 1
 
 const (
 	// maxMemories is the number of programs whose members a Message remembers.

@@ -239,7 +239,7 @@ func (m *Message) mint(x *value, label rules.LabelID) TokenOp {
 	l := &m.prog.engine.plan.Labels[label]
 	switch l.Format {
 	case rules.FormatPAN:
-		if digits := m.cardDigits(x); mintable(digits) {
+		if digits := m.cardDigits(x); mintable(digits, x.foundCard()) {
 			op.Format, op.Raw, op.Fragment = rules.FormatPAN, m.arena.copy(digits), false
 		}
 	case rules.FormatVaulted:
@@ -256,10 +256,19 @@ func (m *Message) mint(x *value, label rules.LabelID) TokenOp {
 
 // mintable reports whether digits are a card number that a token of format pan
 // can stand for. Those of other first digits are sealed, and so are those that
-// fail Luhn (some of UnionPay's): the format makes the Luhn digit anew when it
-// reveals, and cannot carry a wrong one.
-func mintable(digits []byte) bool {
-	return len(digits) > 0 && digits[0] >= '2' && digits[0] <= '6' && detect.IsLuhnPAN(digits)
+// fail Luhn (some of UnionPay's, which begin with 62): the format makes the Luhn
+// digit anew when it reveals, and cannot carry a wrong one. found says that a
+// detector took the digits for a card number.
+func mintable(digits []byte, found bool) bool {
+	if len(digits) < minSpan || digits[0] < '2' || digits[0] > '6' {
+		return false
+	}
+	return found && !bytes.HasPrefix(digits, []byte("62")) || detect.IsLuhnPAN(digits)
+}
+
+// foundCard reports whether the whole value is a card number by a detector.
+func (x *value) foundCard() bool {
+	return len(x.spans) == 1 && x.spans[0].kind == spanPAN && x.spans[0].whole
 }
 
 // cardDigits returns the digits of a value that is nothing but a number as
@@ -267,7 +276,7 @@ func mintable(digits []byte) bool {
 func (m *Message) cardDigits(x *value) []byte {
 	ok := false
 	switch {
-	case x.kind == '"' && len(x.spans) == 1 && x.spans[0].kind == spanPAN && x.spans[0].whole:
+	case x.kind == '"' && x.foundCard():
 		return x.spans[0].text // what the detector read already
 	case x.kind == '"':
 		m.digits, ok = detect.CompactDigits(m.digits[:0], m.valueText(x))
@@ -458,7 +467,7 @@ func (v *View) partToken(s *span, label rules.LabelID) {
 	}
 	op := TokenOp{Kind: Mint, Format: rules.FormatSealed, Label: label, Destination: -1, Raw: s.text, Fragment: true}
 	switch format := m.prog.engine.plan.Labels[label].Format; {
-	case format == rules.FormatPAN && mintable(s.text):
+	case format == rules.FormatPAN && mintable(s.text, true):
 		op.Format, op.Fragment = rules.FormatPAN, false
 	case format == rules.FormatVaulted:
 		// Always an id: digits in the midst of a text are not found again.

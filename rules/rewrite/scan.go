@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"slices"
+
 	"chaperone/rules/reason"
 )
 
@@ -10,53 +12,60 @@ func (m *Message) scan() *reason.Error {
 	b := m.body
 	i := skip(b, 0)
 	at := state(m.prog.table.Root()) // of the value that begins at i
-	var cur frame                    // the container around it
-	var read bool                    // the value has been read, and i is behind it
+	m.stack = append(m.stack[:0], frame{})
+	cur := &m.stack[0] // the container around it
+	read := false      // the value has been read, and i is behind it
 	var fault *reason.Error
 	for {
 		if i >= len(b) {
 			return refuse(reason.BodyMalformed, i, "the body ends early")
 		}
 		if c := b[i]; c == '{' || c == '[' {
-			if fault = m.open(&cur, at, i); fault != nil {
-				return fault
+			if len(m.stack) > m.depth {
+				return refuse(reason.BodyTooDeep, i, "")
 			}
-			i = skip(b, i+1)
+			cur = m.open(cur, at, i)
+			if i++; b[i-1] == '[' || i >= len(b) || b[i] != '"' {
+				i = skip(b, i)
+			}
 			if i < len(b) && b[i] == c+2 {
 				i++
-				m.close(&cur, i)
+				cur = m.close(cur, i)
 			} else {
-				if i, at, read, fault = m.child(&cur, i); fault != nil {
+				if i, at, read, fault = m.child(cur, i); fault != nil {
 					return fault
 				}
 				if !read {
 					continue
 				}
 			}
-		} else if i, fault = m.leaf(&cur, at, i); fault != nil {
+		} else if i, fault = m.leaf(cur, at, i); fault != nil {
 			return fault
 		}
 		// A value ends before i: close what ends with it, or go on behind a
 		// comma.
 		for {
-			i = skip(b, i)
-			if len(m.stack) == 0 {
+			if i < len(b) && b[i] <= ' ' {
+				i = skip(b, i)
+			}
+			if len(m.stack) == 1 {
 				if i < len(b) {
 					return refuse(reason.BodyMalformed, i, "something follows the body's value")
 				}
+				m.stack = m.stack[:0]
 				return nil
 			}
 			if i >= len(b) {
 				return refuse(reason.BodyMalformed, i, "the body ends early")
 			}
 			if cur.items {
-				if fault = m.endItem(&cur); fault != nil {
+				if fault = m.endItem(cur); fault != nil {
 					return fault
 				}
 			}
 			c := b[i]
 			if c == ',' {
-				if i, at, read, fault = m.child(&cur, skip(b, i+1)); fault != nil {
+				if i, at, read, fault = m.child(cur, nextMember(b, i)); fault != nil {
 					return fault
 				}
 				if read {
@@ -68,38 +77,41 @@ func (m *Message) scan() *reason.Error {
 				return refuse(reason.BodyMalformed, i, "a comma or the container's end is missing")
 			}
 			i++
-			m.close(&cur, i)
+			cur = m.close(cur, i)
 		}
 	}
 }
 
-// open begins a container at b[i].
-func (m *Message) open(cur *frame, at state, i int) *reason.Error {
-	if len(m.stack) == m.depth {
-		return refuse(reason.BodyTooDeep, i, "")
-	}
-	n := uint32(len(m.tape))
+// open begins a container at b[i], within outer, and returns its frame.
+func (m *Message) open(outer *frame, at state, i int) *frame {
+	n, link := uint32(len(m.tape)), outer.link&^1
 	m.tape = append(m.tape, node{start: uint32(i), state: at})
-	cur.noted |= at & noted
-	m.stack = append(m.stack, *cur)
-	*cur = frame{names: m.prog.table.Names(at.automaton()), node: n, state: at, link: cur.link &^ 1, array: m.body[i] == '['}
+	outer.noted |= at & noted
+	if len(m.stack) == cap(m.stack) {
+		m.stack = slices.Grow(m.stack, len(m.stack))
+	}
+	m.stack = m.stack[:len(m.stack)+1]
+	cur := &m.stack[len(m.stack)-1]
+	*cur = frame{names: m.prog.table.Names(at.automaton()), node: n, state: at, link: link, array: m.body[i] == '['}
 	if at&stateSlots != 0 {
 		m.capture(at, n)
 		cur.items = cur.array && m.slots[slotItems] == n+1
 	}
-	return nil
+	return cur
 }
 
-// close ends the container before offset i.
-func (m *Message) close(cur *frame, i int) {
-	n, found := &m.tape[cur.node], cur.noted != 0
+// close ends the container before offset i, and returns the frame around it.
+func (m *Message) close(cur *frame, i int) *frame {
+	n := &m.tape[cur.node]
 	n.end, n.next = uint32(i), uint32(len(m.tape))
-	*cur = m.stack[len(m.stack)-1]
+	found := cur.noted != 0
+	m.stack = m.stack[:len(m.stack)-1]
+	cur = &m.stack[len(m.stack)-1]
 	if found {
 		n.state |= stateFound
 		cur.noted |= stateFound
 	}
-	m.stack = m.stack[:len(m.stack)-1]
+	return cur
 }
 
 // child goes to the next member or element of a container: from where it

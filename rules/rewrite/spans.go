@@ -10,6 +10,8 @@ import (
 const (
 	minSpan   = 12 // bytes of the shortest card number
 	minSealed = 28 // bytes of the shortest sealed token
+
+	allDigitsText = 19 // bytes of the longest text of which FindPANs knows at once whether it is a card number
 )
 
 // letter marks the bytes that no card number holds or spans.
@@ -63,7 +65,7 @@ func (m *Message) detectString(n uint32, start, end int, escaped bool, text []by
 		text = content
 	}
 	sealed := len(text) >= minSealed && bytes.IndexByte(text, '_') >= 0
-	pan := m.prog.detectPAN && mayHoldPAN(text)
+	pan := m.prog.detectPAN && (len(text) <= allDigitsText || mayHoldPAN(text))
 	if !sealed && !pan {
 		return false
 	}
@@ -128,9 +130,11 @@ func (m *Message) newSpan(f *detect.Span, text []byte) span {
 		s.label = m.prog.engine.tagged(s.text[len("vt_"):])
 		return s
 	}
-	lent := m.arena.lend(f.Digits)
-	digits, _ := detect.CompactDigits(lent[:0], part)
-	s.text = digits
+	if len(part) == f.Digits { // nothing but digits, mostly
+		s.text = m.arena.copy(part)
+		return s
+	}
+	s.text, _ = detect.CompactDigits(m.arena.lend(f.Digits)[:0], part)
 	return s
 }
 
