@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"chaperone/rules"
+	"chaperone/rules/ruletest"
 )
 
 // marginWidth is what stands before an excerpt: the number of its line, and a
@@ -33,7 +34,7 @@ func writeDiagnostic(b *strings.Builder, p palette, read sources, d rules.Diagno
 	fmt.Fprintf(b, "%s: %s %s\n", p.bold(d.Position.String()), message, p.dim("["+d.Code+"]"))
 	src := read.get(d.Position.File)
 	if line, ok := src.line(d.Position.Line); ok {
-		text, marks := excerpt(line, d.Position.Column, src.extent(d.Position.Line, d.Position.Column), room)
+		text, marks := excerpt(ruletest.MaskCards(line), d.Position.Column, src.extent(d.Position.Line, d.Position.Column), room)
 		fmt.Fprintf(b, "%s %s\n", p.dim(fmt.Sprintf("%5d |", d.Position.Line)), text)
 		if marks != "" {
 			space := strings.TrimRight(marks, "^~")

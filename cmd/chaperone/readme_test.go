@@ -46,7 +46,7 @@ func TestREADMECommands(t *testing.T) {
 			command, input, _ := strings.Cut(line, "<")
 			args := strings.Fields(command)[1:]
 			switch args[0] {
-			case "check", "explain", "callers", "version":
+			case "check", "test", "explain", "callers", "version":
 				runREADME(t, args, strings.TrimSpace(input))
 			default:
 				findREADME(t, args)

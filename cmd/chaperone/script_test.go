@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -58,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"hanging":  startHanging,
 			"demojson": demoJSONHolds,
 			"oldlog":   oldLog,
+			"cmptimed": compareTimed,
 		},
 	})
 }
@@ -85,6 +87,16 @@ func fill(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
 		text := os.Expand(ts.ReadFile(name), ts.Getenv)
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
+}
+
+// compareTimed compares what was printed with a file, but for times, which the
+// file has as TIME.
+func compareTimed(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, "cmptimed FILE", args, len(args) == 1 && !neg)
+	got := regexp.MustCompile(`\b[0-9.]+ m?s\b`).ReplaceAllString(ts.ReadFile("stdout"), "TIME")
+	if want := ts.ReadFile(args[0]); got != want {
+		ts.Fatalf("got:\n%swant:\n%s", got, want)
 	}
 }
 

@@ -47,14 +47,15 @@ type checker struct {
 	p                                                    *rules.Plan
 	routes, legs, callers, destinations, labels, classes []string
 	found                                                diag.Diagnostics
-	told                                                 []diag.Position // an answer of the file belongs to every test
+	told                                                 []string // what was said: an answer of the file belongs to every test
 }
 
 func (c *checker) unknown(at diag.Position, code, what, name string, known []string) {
-	if slices.Contains(c.told, at) {
+	told := at.String() + " " + name
+	if slices.Contains(c.told, told) {
 		return
 	}
-	c.told = append(c.told, at)
+	c.told = append(c.told, told)
 	hint := yamlfile.Suggest(name, known)
 	switch {
 	case hint != "":

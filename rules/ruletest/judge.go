@@ -234,7 +234,11 @@ func (j *judge) differs(where string, d Difference) {
 			want += " (" + bound + ")"
 		}
 	}
-	j.add(d.At, where, d.Path, want, j.mask.Show(d.Path, d.Got))
+	got := j.mask.Show(d.Path, d.Got)
+	if got == want && got == sadMark {
+		got = "another one"
+	}
+	j.add(d.At, where, d.Path, want, got)
 }
 
 func (j *judge) header(where string, h PlaceExpect, headers [][2]string) {

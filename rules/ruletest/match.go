@@ -27,7 +27,7 @@ type Matcher struct {
 
 // placeholder is what a test writes for a value that nobody can know before:
 // <token>, <alias> or <any>, with a name where two must be the same.
-var placeholder = regexp.MustCompile(`<(token|alias|any)(?::([A-Za-z0-9 _-]+))?>`)
+var placeholder = regexp.MustCompile(`<(token|alias|any)(?::([^<>:]+))?>`)
 
 // Compare lists the differences of two values. Objects are compared by their
 // members, whatever the order; numbers are equal where they are written alike.
