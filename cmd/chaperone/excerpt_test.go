@@ -55,6 +55,28 @@ func TestExcerptPointsAtTheValue(t *testing.T) {
 	}
 }
 
+// FuzzExcerpt draws any line: no panic, within its room, and the caret within
+// the line.
+func FuzzExcerpt(f *testing.F) {
+	f.Add("a: b", 1, 1, 24)
+	f.Add("\t病: {password: x}\x1b\u0301", 3, 9, 30)
+	f.Add("\xff\xfe", 2, 2, 24)
+	f.Fuzz(func(t *testing.T, line string, column, extent, room int) {
+		column, extent, room = column%1000, max(0, extent%1000), 24+max(0, room%200)
+		text, marks := excerpt(line, column, extent, room)
+		wide := 0
+		for _, r := range text {
+			if r < ' ' && r != utf8.RuneError {
+				t.Fatalf("%q has a control character", text)
+			}
+			wide += runeWidth(r)
+		}
+		if wide > room+1 || len(marks) > room+1 {
+			t.Fatalf("%d columns and a caret in %d, room for %d", wide, len(marks), room)
+		}
+	})
+}
+
 // TestSecretsAreNotShown looks for secrets in excerpts of what people write.
 func TestSecretsAreNotShown(t *testing.T) {
 	const secret = "hunTer2isLong"

@@ -107,22 +107,34 @@ What a verb has to say goes to stdout; errors, hints, progress and the log go to
 	for _, e := range exitCodes {
 		fmt.Fprintf(&b, "| %d | %s |\n", e.code, e.means)
 	}
-	everyVerb(root, func(c *cobra.Command) {
-		c.InitDefaultHelpFlag()
-		fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n", c.CommandPath(), c.Short)
-		usage := c.UseLine()
-		fmt.Fprint(&b, fenced("text", usage))
-		if c.Long != "" {
-			fmt.Fprintf(&b, "\n%s", fenced("text", c.Long))
-		}
-		if flags := flagTable(c.LocalFlags()); flags != "" {
-			b.WriteString("\n" + flags)
-		}
-		if c.Example != "" {
-			fmt.Fprintf(&b, "\n%s", fenced("text", dedent(c.Example)))
-		}
-	})
+	for _, c := range root.Commands() {
+		writeCommand(&b, c)
+	}
 	return b.String()
+}
+
+// writeCommand writes what the help of a verb says, and of those below it.
+func writeCommand(b *strings.Builder, c *cobra.Command) {
+	if c.Hidden {
+		return
+	}
+	c.InitDefaultHelpFlag()
+	fmt.Fprintf(b, "\n## %s\n\n%s.\n", c.CommandPath(), c.Short)
+	if !c.HasSubCommands() {
+		fmt.Fprintf(b, "\n%s", fenced("text", c.UseLine()))
+	}
+	if c.Long != "" {
+		fmt.Fprintf(b, "\n%s", fenced("text", c.Long))
+	}
+	if flags := flagTable(c.LocalFlags()); flags != "" {
+		b.WriteString("\n" + flags)
+	}
+	if c.Example != "" {
+		fmt.Fprintf(b, "\n%s", fenced("text", dedent(c.Example)))
+	}
+	for _, below := range c.Commands() {
+		writeCommand(b, below)
+	}
 }
 
 // flagTable is a verb's flags as a table of Markdown.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -146,6 +147,7 @@ func TestSchemaAgreesOnFixtures(t *testing.T) {
 		"config": {"testdata/config/*.yaml", "../../deploy/*/chaperone.yaml"},
 	}
 	for _, r := range readers(t) {
+		documented(t, r)
 		var files []string
 		for _, g := range globs[r.name] {
 			found, err := filepath.Glob(g)
@@ -219,6 +221,37 @@ func TestSchemaAgreesOnEveryKey(t *testing.T) {
 		if broken < 200 {
 			t.Errorf("%s: only %d broken documents", r.name, broken)
 		}
+	}
+}
+
+// documented holds the files that the docs show against the schema.
+func documented(t *testing.T, r reader) {
+	t.Helper()
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := map[string]*regexp.Regexp{
+		"rules": regexp.MustCompile(`(?ms)^destinations:.*^routes:`), "config": regexp.MustCompile(`(?ms)^rules:.*^listen:`),
+	}[r.name]
+	found := 0
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range fence.FindAllStringSubmatch(string(text), -1) {
+			if block[1] != "yaml" || !whole.MatchString(block[2]) {
+				continue
+			}
+			found++
+			if err := r.validate(t, []byte(block[2])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+	if found == 0 {
+		t.Errorf("no page shows a whole file for %s", r.name)
 	}
 }
 
