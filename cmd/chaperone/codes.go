@@ -9,6 +9,7 @@ import (
 	"chaperone/rules"
 	"chaperone/rules/diag"
 	"chaperone/rules/reason"
+	"chaperone/rules/ruletest"
 )
 
 // codeText is what --explain says of a code. A code that check gives and that
@@ -23,6 +24,7 @@ type codeText struct {
 const (
 	ofPolicy = "check, rules.yaml"
 	ofConfig = "check, chaperone.yaml"
+	ofTests  = "test, *_test.yaml"
 	ofAnswer = "answers and log entries"
 )
 
@@ -43,6 +45,7 @@ func codeTexts() []codeText {
 	config := slices.Clone(configExplanations)
 	slices.SortFunc(config, func(a, b diag.Explanation) int { return strings.Compare(a.Code, b.Code) })
 	add(ofConfig, config)
+	add(ofTests, ruletest.Explanations())
 	for _, e := range reason.Explanations() {
 		status := e.Code.Status()
 		all = append(all, codeText{
@@ -144,7 +147,7 @@ func codesPage() string {
 
 Every diagnostic of ` + "`chaperone check`" + ` and every refusal of the proxy has a stable code. ` + "`chaperone check --explain CODE`" + ` says what is written here.
 
-The examples are lines of two samples, which are right as they stand: a policy, and a configuration that names it. Only the lines are shown that differ.
+The examples are lines of three samples, which are right as they stand: a policy, a configuration that names it, and a file of tests. Only the lines are shown that differ.
 
 <details><summary>The policy</summary>
 
@@ -155,11 +158,16 @@ The examples are lines of two samples, which are right as they stand: a policy, 
 
 ` + fenced("text", configSample) + `
 </details>
+
+<details><summary>The tests</summary>
+
+` + fenced("text", ruletest.Sample) + `
+</details>
 `)
 	group := ""
 	for _, t := range codeTexts() {
 		kind, status, _ := strings.Cut(strings.TrimPrefix(t.kind, ofAnswer), ", ")
-		title := map[string]string{"check": "check: " + status, "": "Answers and log entries"}[kind]
+		title := map[string]string{"check": "check: " + status, "test": "test: " + status, "": "Answers and log entries"}[kind]
 		if title != group {
 			group = title
 			fmt.Fprintf(&b, "\n## %s\n", title)

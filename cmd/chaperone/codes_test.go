@@ -11,6 +11,7 @@ import (
 	"chaperone/proxy"
 	"chaperone/rules"
 	"chaperone/rules/reason"
+	"chaperone/rules/ruletest"
 )
 
 // TestExamplesOfConfigCodes checks the example of each code of a chaperone.yaml
@@ -66,13 +67,18 @@ func codesOfFiles(t *testing.T, config, policy string) []string {
 func TestEveryConfigCodeIsExplained(t *testing.T) {
 	given := rules.Explanations()
 	explained := map[string]bool{}
-	for _, e := range append(given, configExplanations...) {
+	for _, e := range slices.Concat(given, configExplanations, ruletest.Explanations()) {
 		explained[e.Code] = true
 	}
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
+	tests, err := filepath.Glob("../../rules/ruletest/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, tests...)
 	var sources strings.Builder
 	found := 0
 	for _, file := range files {
@@ -80,13 +86,13 @@ func TestEveryConfigCodeIsExplained(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasSuffix(file, "_test.go") || file == "codes_config.go" {
+		if strings.HasSuffix(file, "_test.go") || file == "codes_config.go" || filepath.Base(file) == "explain.go" && file != "explain.go" {
 			continue
 		}
 		sources.Write(text)
 		for _, m := range diagnosticCode.FindAllStringSubmatch(string(text), -1) {
 			found++
-			if code := m[1] + m[2]; !explained[code] {
+			if code := m[1] + m[2] + m[3]; !explained[code] {
 				t.Errorf("%s: %s is not explained", file, code)
 			}
 		}
@@ -139,4 +145,4 @@ func TestExamplesOfReasons(t *testing.T) {
 
 // diagnosticCode finds the codes in the sources: the first argument of Fail and
 // Warn, and the field of a diagnostic.
-var diagnosticCode = regexp.MustCompile(`\.(?:Fail|Warn)\("([a-z_0-9]+)"|Code: +"([a-z_0-9]+)"`)
+var diagnosticCode = regexp.MustCompile(`\.(?:Fail|Warn)\("([a-z_0-9]+)"|\.(?:fail|name)\([\w.]+, "([a-z_0-9]+)"|Code: +"([a-z_0-9]+)"`)

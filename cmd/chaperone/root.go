@@ -65,8 +65,8 @@ func newRootCommand(a *app) *cobra.Command {
 numbers become tokens, a mixed basket is split into segregated calls, and every
 decision is on record before a byte leaves.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 findings (check, log verify, log
-archive).`,
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 findings (check, test, log verify,
+log archive).`,
 		Example: `  chaperone demo
   chaperone check chaperone.yaml
   chaperone run --config chaperone.yaml`,
