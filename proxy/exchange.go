@@ -33,6 +33,7 @@ type exchange struct {
 	hasBody bool
 	read    bool // all of it
 	body    []byte
+	taken   int // of the room for large bodies
 	req     *rewrite.Message
 	ans     *rewrite.Message
 	ansView *rewrite.View
@@ -155,17 +156,19 @@ func (s *Server) end(x *exchange) {
 	x.ans.Reset()
 	x.ansView.Reset()
 	// Nothing is behind the length of these.
-	x.body, x.wire, x.scratch = empty(x.body), empty(x.wire), empty(x.scratch)
+	clear(x.body)
+	x.body, x.wire, x.scratch = s.keep(x.body), empty(x.wire), empty(x.scratch)
 	x.out, x.keptText = wipe(x.out), wipe(x.keptText)
 	clear(x.kept.Shares)
 	x.follows = nil
-	x.arena = x.arena[:0] // sealed
+	x.arena = kept(x.arena) // sealed
 	for i := range x.legs {
 		l := &x.legs[i]
 		if l.view != nil {
 			l.view.Reset()
 		}
-		l.buf, l.texts, l.target = wipe(l.buf), wipe(l.texts), wipe(l.target)
+		clear(l.buf[:cap(l.buf)])
+		l.buf, l.texts, l.target = s.keep(l.buf), wipe(l.texts), wipe(l.target)
 		*l = leg{view: l.view, buf: l.buf, texts: l.texts, target: l.target, fields: l.fields[:0], parts: l.parts[:0], forms: l.forms[:0]}
 	}
 	x.legs = x.legs[:0]
@@ -183,28 +186,40 @@ func (s *Server) end(x *exchange) {
 	x.id, x.key, x.names, x.subject, x.mac = "", "", store.Names{}, "", x.mac[:0]
 	x.owed, x.spooled = store.Command{}, time.Time{}
 	x.hasBody, x.read, x.hasKey, x.called, x.final, x.code = false, false, false, false, false, reason.None
+	x.leave(0)
 	s.exchanges.Put(x)
+}
+
+// keep gives back a zeroed buffer, empty, if it is to be used again with the
+// exchange; a large one waits for the next large body.
+func (s *Server) keep(b []byte) []byte {
+	if cap(b) > keepBuffer {
+		s.spares.give(b)
+	}
+	return kept(b)
 }
 
 // keepBuffer is the size above which a buffer is not used again.
 const keepBuffer = 256 << 10
 
-// wipe zeroes a buffer and gives it back empty.
-func wipe(b []byte) []byte {
-	clear(b[:cap(b)])
+// kept gives back a buffer, empty, if it is to be used again.
+func kept(b []byte) []byte {
 	if cap(b) > keepBuffer {
 		return nil
 	}
 	return b[:0]
 }
 
+// wipe zeroes a buffer and gives it back empty.
+func wipe(b []byte) []byte {
+	clear(b[:cap(b)])
+	return kept(b)
+}
+
 // empty is wipe for a buffer that holds nothing behind its length.
 func empty(b []byte) []byte {
 	clear(b)
-	if cap(b) > keepBuffer {
-		return nil
-	}
-	return b[:0]
+	return kept(b)
 }
 
 // rinse zeroes what was appended to a buffer and gives it back empty.

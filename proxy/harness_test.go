@@ -296,6 +296,11 @@ func (b *bed) do(method, path, body string, header ...string) answerOf {
 			req.Host = header[i+1]
 		}
 	}
+	return b.roundTrip(req)
+}
+
+func (b *bed) roundTrip(req *http.Request) answerOf {
+	b.t.Helper()
 	resp, err := client.Do(req)
 	if err != nil {
 		b.t.Fatal(err)

@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"errors"
-	"io"
 
 	"github.com/valyala/fasthttp"
 
@@ -99,58 +98,6 @@ func jsonType(v []byte) bool {
 		params = rest
 	}
 	return true
-}
-
-// readBody reads the body into the exchange's own buffer.
-func (x *exchange) readBody() *reason.Error {
-	if !x.hasBody {
-		return nil
-	}
-	limit := x.s.limits.Body
-	size := x.ctx.Request.Header.ContentLength()
-	if size < 0 {
-		size = 4 << 10
-	}
-	if cap(x.body) < size+1 {
-		x.body = make([]byte, 0, size+1)
-	}
-	stream := x.ctx.RequestBodyStream()
-	if stream == nil {
-		return refuse(reason.BodyMissing, "the request needs a JSON body")
-	}
-	for {
-		if len(x.body) == cap(x.body) {
-			// Of the old buffer nothing may stay behind.
-			grown := make([]byte, len(x.body), 2*cap(x.body))
-			copy(grown, x.body)
-			clear(x.body)
-			x.body = grown
-		}
-		n, err := stream.Read(x.body[len(x.body):cap(x.body)])
-		x.body = x.body[:len(x.body)+n]
-		switch {
-		case len(x.body) > limit:
-			return refuse(reason.BodyTooLarge, "the body is larger than the limit")
-		case errors.Is(err, io.EOF) && len(x.body) == 0:
-			x.read = true
-			return refuse(reason.BodyMissing, "the request needs a JSON body")
-		case errors.Is(err, io.EOF):
-			return x.whole()
-		case err != nil && timedOut(err):
-			return refuse(reason.BodyTooSlow, "the body did not arrive in time")
-		case err != nil:
-			return refuse(reason.HeadMalformed, "the body did not arrive whole")
-		}
-	}
-}
-
-// whole checks that a body of a known length is of that length.
-func (x *exchange) whole() *reason.Error {
-	if n := x.ctx.Request.Header.ContentLength(); n >= 0 && n != len(x.body) {
-		return refuse(reason.HeadMalformed, "the body did not arrive whole")
-	}
-	x.read = true
-	return nil
 }
 
 // headFault names what was wrong with bytes that never became a request.

@@ -140,6 +140,9 @@ func (x *exchange) render() *reason.Error {
 		if x.hasBody {
 			l.body = x.body
 			if !l.view.Empty() {
+				if len(x.body) >= keepBuffer {
+					x.makeRoom(l)
+				}
 				var fault *reason.Error
 				if l.buf, fault = l.view.Render(l.buf[:0]); fault != nil {
 					return fault
@@ -159,6 +162,13 @@ func (x *exchange) render() *reason.Error {
 		x.count(l.chosen)
 	}
 	return nil
+}
+
+// makeRoom gives a leg of a large body a buffer in which it need not grow.
+func (x *exchange) makeRoom(l *leg) {
+	if n := l.view.Size(); n >= keepBuffer {
+		l.buf = x.s.spares.take(n)
+	}
 }
 
 // leaks reports whether a card number stands in what would be sent.

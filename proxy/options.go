@@ -55,6 +55,7 @@ type Options struct {
 // parentheses.
 type Limits struct {
 	Body            int           // bytes of a body, and of an answer (4 MiB)
+	Memory          int           // bytes of large bodies and what is made of them, at once (256 MiB)
 	Depth           int           // nesting of a body (128)
 	ReadTimeout     time.Duration // for a whole request (10s)
 	UpstreamTimeout time.Duration // where a destination says nothing (15s)
@@ -64,6 +65,9 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	if l.Body <= 0 {
 		l.Body = 4 << 20
+	}
+	if l.Memory <= 0 {
+		l.Memory = 256 << 20
 	}
 	if l.Depth <= 0 {
 		l.Depth = rewrite.DefaultDepth

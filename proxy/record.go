@@ -48,13 +48,23 @@ func (x *exchange) identity() *reason.Error {
 		x.key = letters.Random(idLetters)
 		return nil
 	}
-	// Where the message to the primary will stand, which is about as long.
-	input := append(x.wire[:0], x.ctx.Request.Header.Method()...)
+	// Where the message to the primary will stand, which is about as long; but a
+	// large body is no part of that.
+	input, large := x.wire[:0], len(x.body) >= keepBuffer
+	if large {
+		input = x.s.spares.take(len(x.body) + len(x.ctx.Request.Header.RequestURI()))
+	}
+	input = append(input, x.ctx.Request.Header.Method()...)
 	input = append(input, ' ')
 	input = append(input, x.ctx.Request.Header.RequestURI()...)
 	head := len(input)
-	x.wire = x.req.AppendMACInput(input)
-	x.mac = x.s.ring.MAC(x.mac[:0], "body", x.wire[:head], x.wire[head:])
+	input = x.req.AppendMACInput(input)
+	x.mac = x.s.ring.MAC(x.mac[:0], "body", input[:head], input[head:])
+	if large {
+		x.s.keep(rinse(input)) // the first leg's next
+	} else {
+		x.wire = input
+	}
 	return nil
 }
 

@@ -46,6 +46,8 @@ type Server struct {
 	subjects  *lru
 	refusals  refusals
 	exchanges sync.Pool
+	room      room   // for large bodies
+	spares    spares // their buffers
 
 	listener net.Listener
 	hosts    *hosts
@@ -113,6 +115,7 @@ func newServer(ctx context.Context, o Options, try bool) (*Server, error) {
 	}
 	s := &Server{o: o, limits: o.Limits.withDefaults(), logger: o.Logger, clock: o.Clock, ownClock: ownClock, driver: o.Driver, ring: o.Ring, tokens: o.Tokens,
 		subjects: newLRU(maxSubjects), refusals: refusals{last: map[refusalKey]*refusalCount{}}, started: o.Clock()}
+	s.room.all = s.limits.Memory
 	// What a request asks of others outlives the caller's patience and the
 	// end of New: only Serve ends it, when everything has drained.
 	s.work, s.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -279,6 +282,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	group.Wait()
 	s.stop()
 	s.afterwards.Wait()
+	s.spares.close()
 	s.policy.Load().close()
 	close(faults)
 	return errors.Join(append([]error{err}, collect(faults)...)...)
@@ -306,6 +310,7 @@ func (s *Server) closeLog(ctx context.Context) error {
 func (s *Server) Close() error {
 	s.stop()
 	s.afterwards.Wait()
+	s.spares.close()
 	var faults []error
 	if s.listener != nil {
 		faults = append(faults, s.listener.Close())

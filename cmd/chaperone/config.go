@@ -93,6 +93,7 @@ type kubernetesConfig struct{ role, jwtFile, mount string }
 
 type limitsConfig struct {
 	body            int // bytes
+	memory          int // bytes
 	depth           int
 	readTimeout     time.Duration
 	upstreamTimeout time.Duration

@@ -17,7 +17,9 @@ import (
 
 // The bounds of what chaperone.yaml may ask for.
 const (
-	minBody, defaultBody, maxBody    = 1 << 10, 4 << 20, 64 << 20
+	minBody, defaultBody, maxBody       = 1 << 10, 4 << 20, 64 << 20
+	minMemory, defaultMemory, maxMemory = 16 << 20, 256 << 20, 64 << 30
+
 	minDepth, defaultDepth, maxDepth = 4, 128, 1024
 
 	minTimeout, maxTimeout = 100 * time.Millisecond, 10 * time.Minute
@@ -206,7 +208,7 @@ func (r configReader) hosts(n yamlfile.Node) []string {
 
 func (r configReader) limits(n yamlfile.Node) limitsConfig {
 	l := limitsConfig{
-		body: defaultBody, depth: defaultDepth,
+		body: defaultBody, memory: defaultMemory, depth: defaultDepth,
 		readTimeout: 10 * time.Second, upstreamTimeout: 15 * time.Second, drainTimeout: 30 * time.Second,
 	}
 	if !n.Present() {
@@ -215,6 +217,9 @@ func (r configReader) limits(n yamlfile.Node) limitsConfig {
 	m := n.Map()
 	if v := m.Get("body"); v.Present() {
 		l.body = int(v.Bytes())
+	}
+	if v := m.Get("memory"); v.Present() {
+		l.memory = int(v.Size(minMemory, maxMemory))
 	}
 	if v := m.Get("depth"); v.Present() {
 		l.depth = int(v.Whole())

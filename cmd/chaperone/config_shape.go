@@ -51,6 +51,7 @@ var configShape = yamlfile.Keys("The configuration of Chaperone: where the polic
 	).OnlyOne("vault", "local")),
 	yamlfile.May("limits", yamlfile.Keys("What a request may ask for.",
 		yamlfile.May("body", yamlfile.Bytes("The size of a body.", minBody, maxBody).Default("4MiB")),
+		yamlfile.May("memory", yamlfile.Bytes("How much bodies over 256 KiB may take up at once, with what is made of them. Others wait.", minMemory, maxMemory).Default("256MiB")),
 		yamlfile.May("depth", yamlfile.Whole("How deeply a body may be nested.", minDepth, maxDepth).Default(defaultDepth)),
 		yamlfile.May("read_timeout", timeoutShape("How long a request may take to arrive.", "10s")),
 		yamlfile.May("upstream_timeout", timeoutShape("How long a destination may take to answer.", "15s")),

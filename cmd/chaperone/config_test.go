@@ -22,7 +22,7 @@ func TestConfigDefaults(t *testing.T) {
 	if cfg.admin.address != "127.0.0.1:9090" || cfg.state.redis != nil || cfg.state.spool != 0 || cfg.keys.vault != nil {
 		t.Errorf("got %+v", cfg)
 	}
-	want := limitsConfig{body: 4 << 20, depth: 128, readTimeout: 10 * time.Second, upstreamTimeout: 15 * time.Second, drainTimeout: 30 * time.Second}
+	want := limitsConfig{body: 4 << 20, memory: 256 << 20, depth: 128, readTimeout: 10 * time.Second, upstreamTimeout: 15 * time.Second, drainTimeout: 30 * time.Second}
 	if cfg.limits != want {
 		t.Errorf("limits %+v, want %+v", cfg.limits, want)
 	}
@@ -46,7 +46,7 @@ keys:
     namespace: clinic
     ca_file: ca.pem
     auth: {approle: {role_id_file: role, secret_id_file: secret, mount: machines}}
-limits: {body: 64KiB, depth: 16, read_timeout: 1s, upstream_timeout: 2s, drain_timeout: 3s}
+limits: {body: 64KiB, memory: 1GiB, depth: 16, read_timeout: 1s, upstream_timeout: 2s, drain_timeout: 3s}
 log: {level: debug, format: json}
 `))
 	if len(ds) > 0 {
@@ -71,6 +71,10 @@ log: {level: debug, format: json}
 	role := *got.appRole
 	if got.appRole = nil; got != want || role != (appRoleConfig{"conf/role", "conf/secret", "machines"}) {
 		t.Errorf("vault %+v with %+v", got, role)
+	}
+	limits := limitsConfig{body: 64 << 10, memory: 1 << 30, depth: 16, readTimeout: time.Second, upstreamTimeout: 2 * time.Second, drainTimeout: 3 * time.Second}
+	if cfg.limits != limits {
+		t.Errorf("limits %+v, want %+v", cfg.limits, limits)
 	}
 	if cfg.log != (logConfig{"debug", true}) {
 		t.Errorf("log %+v", cfg.log)

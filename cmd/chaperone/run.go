@@ -159,7 +159,7 @@ func start(ctx context.Context, p policy, log *slog.Logger) (_ *running, err err
 
 func (c *config) proxyLimits() proxy.Limits {
 	return proxy.Limits{
-		Body: c.limits.body, Depth: c.limits.depth, ReadTimeout: c.limits.readTimeout,
+		Body: c.limits.body, Memory: c.limits.memory, Depth: c.limits.depth, ReadTimeout: c.limits.readTimeout,
 		UpstreamTimeout: c.limits.upstreamTimeout, DrainTimeout: c.limits.drainTimeout,
 	}
 }

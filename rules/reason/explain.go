@@ -111,7 +111,7 @@ func fromPolicy() []Explanation {
 func fromParts() []Explanation {
 	return []Explanation{
 		{Code: StoreUnavailable, Means: "The decision could not be recorded.", Why: "No record, no forwarding. Nothing was sent; send the request again. state.on_outage: spool records on local disk meanwhile (docs/outage.md)."},
-		{Code: Overloaded, Means: "More requests wait than the proxy admits.", Why: "Nothing was sent; send the request again."},
+		{Code: Overloaded, Means: "Large bodies took up all of limits.memory of chaperone.yaml, for as long as limits.read_timeout.", Why: "Nothing was sent; send the request again. Raise limits.memory, if the machine has more."},
 		{Code: Internal, Means: "The proxy met a condition that it should never meet.", Why: "Nothing was sent unless the log says so. Keep the log, and report it."},
 		{Code: DoubleClaim, Means: "Two proxies took one key while the store was away.", Why: "It was found when the spool was drained. Look at both entries: a key that reached both may have been charged twice (docs/outage.md)."},
 		{Code: LateOutcome, Means: "The outcome of a call came after another had been written.", Why: "The first one holds, and the caller was told it. The entry shows both."},
