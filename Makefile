@@ -21,6 +21,9 @@ FIPS140     ?= certified
 # as well.
 COUNTED     ?= ./rules/... ./vault ./vault/ff1 ./vault/keys ./vault/letters ./audit ./proxy/admin ./proxy/framing ./proxy/protocol
 
+# How long make soak sells.
+SOAK ?= 10m
+
 # How long make chaos goes on, what it makes and breaks, and where it writes its
 # table. SEED=0 takes the time; a run prints its own.
 SALES  ?= 20000
@@ -29,7 +32,7 @@ CHAOS  ?= 9m
 SEED   ?= 0
 REPORT ?=
 
-.PHONY: help run build generate test lint bench chaos two fips clean test-tools vault-server
+.PHONY: help run build generate test lint bench soak chaos two fips clean test-tools vault-server
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -55,6 +58,9 @@ lint: $(TOOLS)/staticcheck ## Check format, vet and staticcheck
 
 bench: test-tools ## Measure the proxy beside others; writes bench/RESULTS.md
 	$(GO) run ./bench -out bench
+
+soak: test-tools ## Sell for SOAK (ten minutes), and see what memory does
+	$(GO) run ./bench -parts soak -soak $(SOAK) -deadline 1h
 
 chaos: test-tools ## Break everything at random under load, then reconcile the books
 	$(GO) test -count=1 -v -timeout 30m -run '^TestChaos$$' ./cmd/chaperone/e2e/chaos \

@@ -58,6 +58,9 @@ func (r *results) budgets() budgets {
 		add("idle: < 40 MB", fmt.Sprintf("%.0f MB", f.Idle), f.Idle < 40)
 		add("start with 1,000 rules: < 100 ms", f.Start.text("%.0f")+fmt.Sprintf(" ms, the first %.0f ms", f.FirstStart), f.Start.Median < 100)
 	}
+	if r.Soak != nil {
+		list = append(list, r.Soak.budget())
+	}
 	return list
 }
 

@@ -35,6 +35,7 @@ type settings struct {
 	round       time.Duration // load to saturation on one subject in one round
 	half        time.Duration // and at half of it
 	drain       time.Duration // how long queued legs may take after a round
+	soak        time.Duration // how long the soak takes
 	deadline    time.Duration // of everything
 	only        string        // subjects to run, comma-separated; empty for all
 	parts       string        // of the bench, comma-separated
@@ -44,8 +45,10 @@ type settings struct {
 	short       bool
 }
 
-// parts are what a run is made of.
-var parts = []string{"proxies", "engine", "growth", "footprint"}
+// parts are what a run is made of; soak is left out unless it is named.
+var parts = []string{"proxies", "engine", "growth", "footprint", soakPart}
+
+const soakPart = "soak"
 
 func (s *settings) has(part string) bool {
 	return slices.Contains(strings.Split(strings.ReplaceAll(s.parts, " ", ""), ","), part)
@@ -61,7 +64,8 @@ func parse(args []string, errs io.Writer) (s settings, err error) {
 	flags.DurationVar(&s.drain, "drain", 20*time.Second, "how long queued legs may take to be delivered after a round")
 	flags.DurationVar(&s.deadline, "deadline", 12*time.Minute, "end everything after this")
 	flags.StringVar(&s.only, "only", "", "subjects to run, comma-separated: "+strings.Join(subjectNames(), ", "))
-	flags.StringVar(&s.parts, "parts", strings.Join(parts, ","), "what to measure, comma-separated")
+	flags.DurationVar(&s.soak, "soak", 10*time.Minute, "how long the part soak sells")
+	flags.StringVar(&s.parts, "parts", strings.Join(parts[:len(parts)-1], ","), "what to measure, comma-separated; there is also "+soakPart)
 	flags.StringVar(&s.binary, "chaperone", "", "a built chaperone; default: go build ./cmd/chaperone")
 	flags.StringVar(&s.out, "out", "", "write RESULTS.md, results.json and growth.svg into this folder; default: print the report")
 	flags.BoolVar(&s.asJSON, "json", false, "print one JSON document")
@@ -72,8 +76,8 @@ func parse(args []string, errs io.Writer) (s settings, err error) {
 	if s.short {
 		s.rounds, s.round, s.half = 1, 300*time.Millisecond, 300*time.Millisecond
 	}
-	if s.connections < 1 || s.rounds < 1 || s.round <= 0 || s.half <= 0 || flags.NArg() > 0 {
-		err = errors.New("connections, rounds, round and half must be positive, and there are no arguments")
+	if s.connections < 1 || s.rounds < 1 || s.round <= 0 || s.half <= 0 || s.soak <= 0 || flags.NArg() > 0 {
+		err = errors.New("connections, rounds, round, half and soak must be positive, and there are no arguments")
 	}
 	for part := range strings.SplitSeq(s.parts, ",") {
 		if part = strings.TrimSpace(part); !slices.Contains(parts, part) {
@@ -147,6 +151,12 @@ func measure(ctx context.Context, s settings, progress io.Writer) (*results, err
 		if res.Footprint, err = r.footprint(ctx); err != nil {
 			r.leave("memory and start", err)
 			res.Footprint = nil
+		}
+	}
+	if s.has(soakPart) {
+		fmt.Fprintln(progress, "soak")
+		if res.Soak, err = r.soak(ctx, s.soak); err != nil {
+			return nil, fmt.Errorf("soak: %w", err)
 		}
 	}
 	res.LeftOut = r.left

@@ -49,6 +49,10 @@ func (r *results) markdown() string {
 	if r.Footprint != nil {
 		r.footprint(&b)
 	}
+	if r.Soak != nil {
+		b.WriteString("\n")
+		r.Soak.markdown(&b)
+	}
 	return b.String()
 }
 

@@ -20,6 +20,7 @@ type results struct {
 	Engine      *speeds     `json:"engine,omitempty"`
 	Growth      []*curve    `json:"growth,omitempty"`
 	Footprint   *footprints `json:"footprint,omitempty"`
+	Soak        *soaked     `json:"soak,omitempty"`
 }
 
 // stat is a median over the rounds, and its spread.
