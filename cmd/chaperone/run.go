@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"chaperone/proxy"
@@ -43,6 +44,7 @@ func runProxy(ctx context.Context, a *app, file string) error {
 	if err := harden(); err != nil {
 		return failed("", "%w", err)
 	}
+	settle := hurry()
 	p, err := a.openPolicy(file)
 	if err != nil {
 		return err
@@ -56,7 +58,28 @@ func runProxy(ctx context.Context, a *app, file string) error {
 		}
 		return err
 	}
+	settle()
 	return r.wait(ctx)
+}
+
+// startGC is GOGC while the proxy starts: nearly all that a start allocates is
+// small and soon garbage, and to look for it takes longer than to make it.
+const startGC = 400
+
+// hurry lets garbage lie while the proxy starts. settle ends that, and bounds
+// the memory by what the process may have, where the environment says nothing
+// else (GOMEMLIMIT).
+func hurry() (settle func()) {
+	usual := debug.SetGCPercent(startGC)
+	if usual < 0 || usual > startGC {
+		debug.SetGCPercent(usual)
+	}
+	return func() {
+		debug.SetGCPercent(usual)
+		if most := memoryAllowed(); most > 0 && os.Getenv("GOMEMLIMIT") == "" {
+			debug.SetMemoryLimit(most - most/8)
+		}
+	}
 }
 
 // stoppable ends the context at the first SIGINT or SIGTERM. The second one is

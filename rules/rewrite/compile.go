@@ -3,6 +3,8 @@ package rewrite
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"sync"
 
 	"chaperone/rules"
 	"chaperone/rules/basket"
@@ -27,19 +29,55 @@ func Compile(p *rules.Plan) (*Engine, rules.Diagnostics) {
 	}
 	e.fixed, e.texts = newFixedTexts(p), e.newTexts()
 	c := compiler{engine: e, seen: map[rules.Diagnostic]bool{}}
-	for i := range p.Routes {
-		r := &p.Routes[i]
-		if len(r.Legs) > maxParties {
-			c.report(r.Position, "route_too_large", fmt.Sprintf("route %q has more than %d legs", r.Name, maxParties), "split the route")
-			continue
+	for _, one := range compileRoutes(e) {
+		for _, d := range one.diagnostics {
+			c.report(d.Position, d.Code, d.Message, d.Hint)
 		}
-		e.requests = append(e.requests, c.request(r))
-		e.answers = append(e.answers, c.answer(r))
+		e.requests, e.answers = append(e.requests, one.programs[0]), append(e.answers, one.programs[1])
 	}
 	if c.diagnostics.HasErrors() {
 		return nil, c.diagnostics
 	}
 	return e, c.diagnostics
+}
+
+// compiled are the two programs of a route, of its requests and of their
+// answers, and what there is to say about it.
+type compiled struct {
+	programs    [2]*program
+	diagnostics rules.Diagnostics
+}
+
+// compileRoutes compiles every route of the engine's plan, on all processors:
+// their automata are most of what a start takes.
+func compileRoutes(e *Engine) []compiled {
+	all := make([]compiled, len(e.plan.Routes))
+	said := make([][2]rules.Diagnostics, len(all))
+	var group sync.WaitGroup
+	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i := range all {
+		r := &e.plan.Routes[i]
+		if len(r.Legs) > maxParties {
+			c := compiler{seen: map[rules.Diagnostic]bool{}}
+			c.report(r.Position, "route_too_large", fmt.Sprintf("route %q has more than %d legs", r.Name, maxParties), "split the route")
+			all[i].diagnostics = c.diagnostics
+			continue
+		}
+		for half, compile := range [2]func(*compiler, *rules.Route) *program{(*compiler).request, (*compiler).answer} {
+			group.Go(func() {
+				turn <- struct{}{}
+				defer func() { <-turn }()
+				c := compiler{engine: e, seen: map[rules.Diagnostic]bool{}}
+				all[i].programs[half] = compile(&c, r)
+				said[i][half] = c.diagnostics
+			})
+		}
+	}
+	group.Wait()
+	for i := range all {
+		all[i].diagnostics = append(append(all[i].diagnostics, said[i][0]...), said[i][1]...)
+	}
+	return all
 }
 
 // compiler gathers the diagnostics of all routes; each is reported once.
