@@ -106,6 +106,27 @@ func decodedPAN(t *testing.T, body []byte) (found bool) {
 	}
 }
 
+// TestDullWordsAreDull: no word is passed over that holds a digit, a backslash or
+// something beyond ASCII, whatever stands around it.
+func TestDullWordsAreDull(t *testing.T) {
+	for _, around := range []byte("az/:[]09!~ \x7f\x80\\.0") {
+		for at := range 8 {
+			for c := range 256 {
+				word := bytes.Repeat([]byte{around}, 8)
+				word[at] = byte(c)
+				dullWord := true
+				for _, c := range word {
+					dullWord = dullWord && c < 0x80 && c != '\\' && (c < '0' || c > '9')
+				}
+				passed := dull(word, 0) == 8
+				if passed && !dullWord || !passed && dullWord {
+					t.Fatalf("%q is passed over: %v", word, passed)
+				}
+			}
+		}
+	}
+}
+
 func FuzzGuardJSON(f *testing.F) {
 	for _, s := range []string{
 		`{"a":"4111111111111111"}`, `["\u0034111111111111111"]`, `[4.111111111111111e15]`, `{"4111 1111\u00a01111 1111":[]}`,

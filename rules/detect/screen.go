@@ -24,6 +24,16 @@ func suspicious(b []byte) bool {
 		carry         uint64 // the last byte of the word before is a digit
 	)
 	for i := 0; i < len(b); i += 8 {
+		if digits == 0 && carry == 0 && !escaped {
+			if from := i; i+8 <= len(b) {
+				if i = dull(b, i); i > from {
+					start = i - 8
+				}
+			}
+			if i >= len(b) {
+				return false
+			}
+		}
 		var x uint64
 		if i+8 <= len(b) {
 			x = binary.LittleEndian.Uint64(b[i:])
@@ -52,6 +62,22 @@ func suspicious(b []byte) bool {
 		start, digits = i, 0
 	}
 	return digits >= minDigits && suspiciousChain(b, start, len(b))
+}
+
+// dull passes over the words from b[i] on that hold no digit, no backslash and
+// nothing beyond ASCII, which is most of a body. It returns the offset of the
+// first that does. A carry into the next byte can make it stop too early, and
+// never too late: it begins at a byte for which it stops anyway.
+func dull(b []byte, i int) int {
+	for rest := b[i:]; len(rest) >= 8; rest = rest[8:] {
+		x := binary.LittleEndian.Uint64(rest)
+		digit, backslash := ^((x ^ zeros) + above), (x^ones*'\\')-ones
+		if (digit|backslash|x)&highs != 0 {
+			return len(b) - len(rest)
+		}
+		i += 8
+	}
+	return i
 }
 
 const (
