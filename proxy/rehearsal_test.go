@@ -154,3 +154,16 @@ func TestRehearsalOfFaults(t *testing.T) {
 		})
 	}
 }
+
+// TestRehearsalOfSyncLegs sends two legs side by side, while the caller waits.
+func TestRehearsalOfSyncLegs(t *testing.T) {
+	policy := strings.NewReplacer("path: /v1/encounters\n        items: clinical\n        totals: recompute\n        keep: [transaction_id, timestamp", "path: /v1/encounters\n        items: clinical\n        totals: recompute\n        mode: sync\n        keep: [transaction_id, timestamp",
+		"path: /v1/sales\n        items: retail\n        totals: recompute\n        keep: [transaction_id, timestamp", "path: /v1/sales\n        items: retail\n        totals: recompute\n        mode: sync\n        keep: [transaction_id, timestamp").Replace(sampleFile(t, "rules.yaml"))
+	if strings.Count(policy, "mode: sync") != 2 {
+		t.Fatal("the sample has changed")
+	}
+	h := rehearse(t, policy).post(t, "/v1/checkout", checkout(t), answering("ledger", 503, ``))
+	if got := h.legStates(); got != "processor=200/ ehr=201/delivered ledger=queued/waiting" || len(h.Calls) != 3 {
+		t.Errorf("%s, %d calls", got, len(h.Calls))
+	}
+}

@@ -68,6 +68,9 @@ func Judge(t *Test, o *Observed, m *Matcher, mask *Masker, maker Maker) ([]Misma
 	if o.Outcome == OutcomeRefused && x.Status == 0 && !x.Code.Written() && !x.Outcome.Written() {
 		j.add(x.At, "request", "", "not refused", j.refusal())
 	}
+	if route := t.Request.Route; route.Written() && o.Route != "" && o.Route != route.Text {
+		j.add(route.At, "route", "", route.Text, o.Route+" takes the request before it")
+	}
 	j.legs(x)
 	for i := range x.Calls {
 		j.call(&x.Calls[i])
