@@ -120,22 +120,16 @@ func (x *exchange) release(commands []store.Command, l *heldLeg, at int64) []sto
 	if p == nil {
 		return append(commands, store.Command{Kind: store.QueueAdd, Queue: store.Due, Member: name, Score: at})
 	}
-	p.policy, p.to, p.item.Member, p.member, p.released, p.turn = x.p, to, name, member, at, 0
-	if l.Group == "" {
-		return append(commands, store.Command{Kind: store.QueueAdd, Queue: store.Due, Member: name, Score: p.item.Score})
+	p.policy, p.to, p.item.Member, p.member, p.released = x.p, to, name, member, at
+	if l.Group != "" {
+		// Only the oldest of a group is due, which the store alone knows.
+		p.turn = len(commands)
 	}
-	// Of a group only the oldest is due, which the store alone knows: where it
-	// takes the score as it is given, it is this leg's turn, and a move finds
-	// it.
-	p.turn = len(commands) + 1
-	return append(commands,
-		store.Command{Kind: store.QueueAdd, Queue: store.Due, Member: name, Score: p.item.Score - 1},
-		store.Command{Kind: store.QueueMove, Queue: store.Due, Member: name, From: p.item.Score - 1, Score: p.item.Score})
+	return append(commands, store.Command{Kind: store.QueueAdd, Queue: store.Due, Member: name, Score: p.item.Score})
 }
 
 // myTurn reports whether a leg that the stored unit released is the oldest of
-// its group, and leased to this process. A unit that was sent twice may say no
-// in vain: the lease then runs out.
+// its group, and leased to this process.
 func (x *exchange) myTurn(p *parcel) bool { return p.turn == 0 || x.unit.Commands[p.turn].Won }
 
 // handOver gives the released legs to the outbox, if this process's outcome is

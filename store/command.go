@@ -29,10 +29,12 @@ const (
 	// Persist takes away the limit on Key's life. Found tells whether Key was
 	// there.
 	Persist
-	// QueueAdd puts Member into Queue at Score, unless it is in there already;
-	// it has no result. A worker that adds what it is about to send itself
-	// gives the end of its lease as Score. A member with a group is only due
-	// once it is the oldest of its group: until then its score is Waiting.
+	// QueueAdd puts Member into Queue at Score, unless it is in there already. A
+	// worker that adds what it is about to send itself gives the end of its
+	// lease as Score. A member with a group is only due once it is the oldest of
+	// its group: until then its score is Waiting. Won tells of such a member
+	// whether it is due at Score, which a repeat tells as well; of others there
+	// is no result.
 	QueueAdd
 	// QueueRemove takes Member out of Queue; it has no result. When the oldest
 	// member of a group leaves Due, the next becomes due at Score.

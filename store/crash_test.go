@@ -38,7 +38,8 @@ func crashing(spec string) int {
 	var d store.Driver
 	var err error
 	if kind == "file" {
-		d, err = store.OpenFile(where, store.FileOptions{})
+		// What is ahead is put into the file now and then: it may be killed there.
+		d, err = store.OpenFile(where, store.FileOptions{AheadBytes: 64 << 10})
 	} else {
 		d, err = store.OpenRedis(ctx, store.RedisOptions{Addresses: []string{where}})
 	}

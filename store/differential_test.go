@@ -28,7 +28,7 @@ func TestDriversAgree(t *testing.T) {
 				if _, err := s.Do("FLUSHALL"); err != nil {
 					t.Fatal(err)
 				}
-				agree(t, storetest.Open(t), open(t), seed)
+				agree(t, openAhead(t), open(t), seed)
 				if t.Failed() {
 					t.Fatalf("round %d, seed %d", round, seed)
 				}

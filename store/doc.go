@@ -53,8 +53,9 @@
 //
 // # What may be promised
 //
-// Embedded: each acknowledged batch was fsync'd, and survives the loss of
-// power. Redis: with appendfsync always the same. With everysec the loss of
+// Embedded: each acknowledged batch was synced, and survives the loss of
+// power. It is a frame in a file ahead of the one that holds the state, which
+// gets many batches at once; the next start puts there what is left. Redis: with appendfsync always the same. With everysec the loss of
 // the machine's power, or of the server's process while its disk is slow, may
 // take the last second or two, and a failover what the replica had not
 // received. The committer then finds that its chain has a gap (or, where it

@@ -14,6 +14,8 @@ func TestFileConformance(t *testing.T) {
 	storetest.Conformance(t, func(t *testing.T) store.Driver { return storetest.Open(t) })
 }
 
+func TestFileConformanceAhead(t *testing.T) { storetest.Conformance(t, openAhead) }
+
 func TestFileConformanceSynced(t *testing.T) {
 	storetest.Conformance(t, func(t *testing.T) store.Driver { return openFile(t, filepath.Join(t.TempDir(), "s.db")) })
 }

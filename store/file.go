@@ -1,13 +1,11 @@
 package store
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +19,10 @@ type FileOptions struct {
 	// NoSync leaves out the fsync of each batch. For tests: what is
 	// acknowledged may be lost with the machine's power.
 	NoSync bool
+	// AheadBytes is about how much is written ahead of the file itself, and held
+	// in memory, before it is put there, and how much gathers meanwhile; 0 means
+	// 4 MiB.
+	AheadBytes int
 	// Clock gives the time by which registers end; nil means time.Now.
 	Clock func() time.Time
 }
@@ -41,20 +43,37 @@ var (
 )
 
 const (
-	fileFormat = "chaperone store 1"
+	// fileFormat is that of a file which has more beside it, in the files
+	// ahead. Once all is in the file it has the format fileSettled, which
+	// versions know that knew of no others.
+	fileFormat  = "chaperone store 2"
+	fileSettled = "chaperone store 1"
 	// lockWait is how long to wait for a process that is just ending.
 	lockWait = 200 * time.Millisecond
-	// sweepMax bounds how many ended registers one batch removes.
-	sweepMax = 256
 )
 
-// fileDriver keeps the state in one bbolt file. A batch is one transaction,
-// and acknowledged once it is on disk.
+// fileDriver keeps the state in one bbolt file and two files ahead of it. A
+// batch is acknowledged once it is on disk in one of these; the layers are the
+// same in memory. A read sees what was acknowledged.
 type fileDriver struct {
 	db     *bolt.DB
 	now    func() time.Time
 	sync   bool
+	most   int // FileOptions.AheadBytes
 	closed atomic.Bool
+	work   sync.WaitGroup // the flusher
+
+	writing sync.Mutex // one batch at a time
+	ahead   *ahead     // the writer's
+	stage   stage      // likewise
+	flushed time.Time  // likewise: when that was begun last
+
+	mu     sync.RWMutex // of what follows, and what is in active
+	active *layer       // takes what is written
+	frozen *layer       // on its way into the bbolt file; nil: none
+	run    *flushing    // the newest; nil: there was none
+	more   bool         // registers have ended that are still there
+
 	// scrubbing keeps readers away while pages are overwritten that an old
 	// snapshot may still show.
 	scrubbing sync.RWMutex
@@ -63,7 +82,6 @@ type fileDriver struct {
 // OpenFile opens the embedded store in the file at path, which is made with
 // mode 0600 if it does not exist. ErrLocked if another process has it open.
 func OpenFile(path string, o FileOptions) (Driver, error) {
-	_, statErr := os.Stat(path)
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
 		Timeout: lockWait,
 		NoSync:  o.NoSync,
@@ -79,24 +97,25 @@ func OpenFile(path string, o FileOptions) (Driver, error) {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
 	d := newFileDriver(db, o)
-	if err := db.Update(prepareFile); err != nil {
-		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), db.Close())
+	err = db.Update(prepareFile)
+	if err == nil {
+		err = d.recover(path)
 	}
-	if errors.Is(statErr, os.ErrNotExist) {
-		// Without this a new file's name may be lost with the power, and all
-		// that is in it.
-		if err := syncDir(filepath.Dir(path)); err != nil {
-			return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), db.Close())
-		}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), db.Close())
 	}
 	return d, nil
 }
 
+// newFileDriver makes a driver that writes nothing ahead on disk; recover lets
+// it.
 func newFileDriver(db *bolt.DB, o FileOptions) *fileDriver {
-	d := &fileDriver{db: db, now: o.Clock, sync: !o.NoSync}
+	d := &fileDriver{db: db, now: o.Clock, sync: !o.NoSync, most: cmp.Or(o.AheadBytes, aheadBytes)}
 	if d.now == nil {
 		d.now = time.Now
 	}
+	d.ahead = &ahead{generation: 1}
+	d.active, d.flushed = newLayer(1), d.now()
 	return d
 }
 
@@ -108,14 +127,18 @@ func prepareFile(tx *bolt.Tx) error {
 		}
 	}
 	meta := tx.Bucket(bucketMeta)
-	format := meta.Get([]byte("format"))
-	if format == nil {
-		return meta.Put([]byte("format"), []byte(fileFormat))
+	if meta.Get(keyID) == nil {
+		if err := meta.Put(keyID, newStoreID()); err != nil {
+			return err
+		}
 	}
-	if string(format) != fileFormat {
-		return errors.New("the file has a format that this version does not know")
+	switch string(meta.Get(keyFormat)) {
+	case fileFormat:
+		return nil
+	case "", fileSettled:
+		return meta.Put(keyFormat, []byte(fileFormat))
 	}
-	return nil
+	return errors.New("the file has a format that this version does not know")
 }
 
 func syncDir(dir string) error {
@@ -126,38 +149,99 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Write does the batch in one transaction.
+// Write does the batch, and returns when it is on disk.
 func (d *fileDriver) Write(ctx context.Context, b *Batch) error {
 	if err := d.ready(ctx); err != nil {
 		return err
 	}
-	return d.done(d.db.Update(func(tx *bolt.Tx) error {
-		w := newFileTx(tx, d.now())
+	size := 0
+	for i := range b.Records {
+		size += len(b.Records[i].Entry) + partRoom
+	}
+	for _, group := range b.Groups {
+		size += sizeOf(group)
+	}
+	return d.done(d.write(ctx, size, func(w *fileTx) error {
 		if err := w.appendLog(b); err != nil {
 			return err
 		}
 		for _, group := range b.Groups {
-			if err := w.apply(group); err != nil {
-				return err
-			}
+			w.apply(group)
 		}
-		return w.sweep()
+		return nil
 	}))
+}
+
+// partRoom is what a part of a frame needs besides its value, mostly.
+const partRoom = 160
+
+func sizeOf(cmds []Command) (size int) {
+	for i := range cmds {
+		size += len(cmds[i].Value) + partRoom
+	}
+	return size
 }
 
 // Apply does commands; without a write among them, without touching the disk.
 func (d *fileDriver) Apply(ctx context.Context, cmds []Command) error {
-	if err := d.ready(ctx); err != nil {
-		return err
+	do := func(w *fileTx) error {
+		w.apply(cmds)
+		return nil
 	}
 	for i := range cmds {
 		if cmds[i].Kind != Get {
-			return d.done(d.db.Update(func(tx *bolt.Tx) error { return newFileTx(tx, d.now()).apply(cmds) }))
+			if err := d.ready(ctx); err != nil {
+				return err
+			}
+			return d.done(d.write(ctx, sizeOf(cmds), do))
 		}
 	}
-	d.scrubbing.RLock()
-	defer d.scrubbing.RUnlock()
-	return d.done(d.db.View(func(tx *bolt.Tx) error { return newFileTx(tx, d.now()).apply(cmds) }))
+	return d.view(ctx, do)
+}
+
+// write does what a function wants, and returns when it is on disk. If the
+// function fails it has written nothing.
+func (d *fileDriver) write(ctx context.Context, size int, do func(w *fileTx) error) error {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	if d.closed.Load() {
+		return ErrClosed
+	}
+	if err := d.makeRoom(ctx); err != nil {
+		return err
+	}
+	d.stage.begin(size)
+	if err := d.see(&d.stage, do); err != nil {
+		return err
+	}
+	if d.stage.empty() {
+		return nil
+	}
+	if err := d.ahead.append(d.stage.out); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.active.take(&d.stage)
+	return nil
+}
+
+// see shows the file to a function, under the layers that are not in it.
+func (d *fileDriver) see(s *stage, do func(w *fileTx) error) error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.db.View(func(tx *bolt.Tx) error {
+		w := &fileTx{base: newBasis(tx), stage: s, now: d.now().UnixMilli(), layers: make([]*layer, 0, 3)}
+		if s != nil {
+			w.layers = append(w.layers, &s.layer)
+		}
+		w.layers = append(w.layers, d.active)
+		// It may have come into the file a moment ago.
+		if d.frozen != nil && d.frozen.generation > w.base.applied() {
+			w.layers = append(w.layers, d.frozen)
+		}
+		return do(w)
+	})
 }
 
 func (d *fileDriver) ready(ctx context.Context) error {
@@ -191,7 +275,17 @@ func (d *fileDriver) view(ctx context.Context, read func(w *fileTx) error) error
 	}
 	d.scrubbing.RLock()
 	defer d.scrubbing.RUnlock()
-	return d.done(d.db.View(func(tx *bolt.Tx) error { return read(newFileTx(tx, d.now())) }))
+	return d.done(d.see(nil, read))
+}
+
+// settleFirst puts all that was acknowledged before into the bbolt file.
+func (d *fileDriver) settleFirst(ctx context.Context) error {
+	if err := d.ready(ctx); err != nil {
+		return err
+	}
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	return d.done(d.settle(ctx))
 }
 
 // Generation is empty: what was acknowledged is on disk.
@@ -206,93 +300,28 @@ func (d *fileDriver) Check(ctx context.Context) (Status, error) {
 	return s, d.view(ctx, func(*fileTx) error { return nil })
 }
 
-// Close waits for the transaction in progress and gives the file free.
+// Close waits for the batch in progress, puts what is ahead into the bbolt
+// file, and gives that free. If there is no room for it, the next OpenFile does
+// it.
 func (d *fileDriver) Close() error {
+	d.writing.Lock()
+	defer d.writing.Unlock()
 	if d.closed.Swap(true) {
 		return nil
 	}
-	return d.db.Close()
-}
-
-// fileTx is one transaction on the file.
-type fileTx struct {
-	reg, ends, log, sets *bolt.Bucket
-	now                  int64 // Unix ms
-}
-
-func newFileTx(tx *bolt.Tx, now time.Time) *fileTx {
-	return &fileTx{
-		reg: tx.Bucket(bucketReg), ends: tx.Bucket(bucketEnds),
-		log: tx.Bucket(bucketLog), sets: tx.Bucket(bucketSets),
-		now: now.UnixMilli(),
+	err := d.settle(context.Background())
+	d.work.Wait()
+	if err == nil {
+		err = d.db.Update(func(tx *bolt.Tx) error {
+			meta, err := tx.CreateBucketIfNotExists(bucketMeta)
+			if err != nil {
+				return err
+			}
+			return meta.Put(keyFormat, []byte(fileSettled))
+		})
 	}
-}
-
-// read gives a register's value, borrowed from the transaction, and when it
-// ends; nil if it is not there or has ended.
-func (w *fileTx) read(key string) (value []byte, end uint64) {
-	v := w.reg.Get([]byte(key))
-	if len(v) < 8 {
-		return nil, 0
+	if err == nil {
+		return errors.Join(d.ahead.remove(), d.db.Close())
 	}
-	end = binary.BigEndian.Uint64(v)
-	if end != 0 && int64(end) <= w.now {
-		return nil, 0
-	}
-	return v[8:], end
-}
-
-// write puts a register, and its end into the index of ends.
-func (w *fileTx) write(key string, value []byte, ttl time.Duration) error {
-	if err := w.unindex(key); err != nil {
-		return err
-	}
-	var end uint64
-	if ttl > 0 {
-		end = uint64(w.now + ttl.Milliseconds())
-		if err := w.ends.Put(endKey(end, key), nil); err != nil {
-			return err
-		}
-	}
-	v := make([]byte, 8, 8+len(value))
-	binary.BigEndian.PutUint64(v, end)
-	return w.reg.Put([]byte(key), append(v, value...))
-}
-
-// unindex forgets when a register, which may have ended, was to end.
-func (w *fileTx) unindex(key string) error {
-	v := w.reg.Get([]byte(key))
-	if len(v) < 8 {
-		return nil
-	}
-	if end := binary.BigEndian.Uint64(v); end != 0 {
-		return w.ends.Delete(endKey(end, key))
-	}
-	return nil
-}
-
-func (w *fileTx) remove(key string) error {
-	if err := w.unindex(key); err != nil {
-		return err
-	}
-	return w.reg.Delete([]byte(key))
-}
-
-func endKey(end uint64, key string) []byte {
-	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(key)), end), key...)
-}
-
-// sweep removes registers that have ended.
-func (w *fileTx) sweep() error {
-	var gone [][]byte
-	c := w.ends.Cursor()
-	for k, _ := c.First(); k != nil && len(gone) < sweepMax && int64(binary.BigEndian.Uint64(k)) <= w.now; k, _ = c.Next() {
-		gone = append(gone, bytes.Clone(k))
-	}
-	for _, k := range gone {
-		if err := errors.Join(w.ends.Delete(k), w.reg.Delete(k[8:])); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(d.ahead.close(), d.db.Close())
 }

@@ -8,36 +8,34 @@ import (
 )
 
 // apply does commands within the transaction.
-func (w *fileTx) apply(cmds []Command) error {
+func (w *fileTx) apply(cmds []Command) {
 	for i := range cmds {
 		c := &cmds[i]
 		c.reset()
-		var err error
 		switch {
 		case c.placed == placedLost:
 		case c.placed == placedOurs:
-			err = w.settlePlaced(c)
+			w.settlePlaced(c)
 		case c.Kind.register():
-			err = w.register(c)
+			w.register(c)
 		default:
-			err = w.queue(c)
-		}
-		if err != nil {
-			return err
+			w.queue(c)
 		}
 	}
-	return nil
 }
 
-func (w *fileTx) register(c *Command) error {
-	prior, _ := w.read(c.Key)
-	found := prior != nil
+func (w *fileTx) register(c *Command) {
+	if c.Kind == Set { // whatever was there
+		w.write(c.Key, c.Value, c.TTL)
+		return
+	}
+	prior, _, found := w.read(c.Key)
 	switch c.Kind {
 	case SetOnce, SetUnless:
 		if c.Kind == SetUnless && !found {
-			if other, _ := w.read(c.Unless); other != nil {
+			if other, _, there := w.read(c.Unless); there {
 				c.Prior = bytes.Clone(other)
-				return nil
+				return
 			}
 		}
 		// Our own value is there when this batch was stored and its
@@ -47,38 +45,34 @@ func (w *fileTx) register(c *Command) error {
 			c.Prior = bytes.Clone(prior)
 		}
 		if !found {
-			return w.write(c.Key, c.Value, c.TTL)
+			w.write(c.Key, c.Value, c.TTL)
 		}
 	case Get:
 		c.Found, c.Prior = found, bytes.Clone(prior)
-	case Set:
-		return w.write(c.Key, c.Value, c.TTL)
 	case Delete:
 		c.Found = found
-		return w.remove(c.Key)
+		w.remove(c.Key)
 	case Expire:
 		if c.Found = found; found {
-			return w.write(c.Key, prior, c.TTL)
+			w.write(c.Key, prior, c.TTL)
 		}
 	case Persist:
 		if c.Found = found; found {
-			return w.write(c.Key, prior, 0)
+			w.write(c.Key, prior, 0)
 		}
 	case Incr:
-		return w.incr(c)
+		w.incr(c)
 	}
-	return nil
 }
 
 // incr adds to a counter, which keeps the end that it began with.
-func (w *fileTx) incr(c *Command) error {
-	prior, end := w.read(c.Key)
+func (w *fileTx) incr(c *Command) {
 	ttl := c.TTL
-	if prior != nil {
+	if prior, end, found := w.read(c.Key); found {
 		n, err := strconv.ParseInt(string(prior), 10, 64)
 		if err != nil {
 			c.Err = errWrongType
-			return nil
+			return
 		}
 		c.Count = n
 		if ttl = 0; end != 0 {
@@ -86,88 +80,80 @@ func (w *fileTx) incr(c *Command) error {
 		}
 	}
 	c.Count += c.Score
-	return w.write(c.Key, strconv.AppendInt(nil, c.Count, 10), ttl)
+	w.write(c.Key, strconv.AppendInt(nil, c.Count, 10), ttl)
 }
 
 // settlePlaced gives a body that went ahead the life that was asked for.
-func (w *fileTx) settlePlaced(c *Command) error {
-	value, _ := w.read(c.Key)
-	if value == nil {
+func (w *fileTx) settlePlaced(c *Command) {
+	value, _, found := w.read(c.Key)
+	if !found {
 		c.Err = errBodyGone
-		return nil
+		return
 	}
-	return w.write(c.Key, value, c.TTL)
+	w.write(c.Key, value, c.TTL)
 }
 
-func (w *fileTx) queue(c *Command) error {
+func (w *fileTx) queue(c *Command) {
 	set := setName(c.Queue, c.Member)
 	switch {
 	case c.Kind == QueueMove:
 		at, ok := w.score(set, c.Member)
 		if c.Won = ok && at == c.From; c.Won {
-			return w.put(set, c.Member, c.Score)
+			w.put(set, c.Member, c.Score)
 		}
-		return nil
+		return
 	case c.Queue == Due && c.Kind == QueueAdd:
-		if err := w.put(setDests, destOf(c.Member), 0); err != nil {
-			return err
-		}
+		w.put(setDests, destOf(c.Member), 0)
 		if g := groupOf(c.Member); g != "" {
-			return w.groupAdd(set, "g."+g, c)
+			w.groupAdd(set, "g."+g, c)
+			return
 		}
 	case c.Queue == Due:
 		if g := groupOf(c.Member); g != "" {
-			return w.groupRemove(set, "g."+g, c)
+			w.groupRemove(set, "g."+g, c)
+			return
 		}
 	}
 	if c.Kind == QueueRemove {
-		return w.drop(set, c.Member)
+		w.drop(set, c.Member)
+	} else if _, ok := w.score(set, c.Member); !ok {
+		w.put(set, c.Member, c.Score)
 	}
-	if _, ok := w.score(set, c.Member); ok {
-		return nil
-	}
-	return w.put(set, c.Member, c.Score)
 }
 
 // groupAdd keeps the order in which a group's members reached the store; the
 // same as groupAddScript.
-func (w *fileTx) groupAdd(due, group string, c *Command) error {
+func (w *fileTx) groupAdd(due, group string, c *Command) {
 	if _, ok := w.score(group, c.Member); !ok {
 		stamp := c.Score
 		if _, newest, ok := w.last(group); ok {
 			stamp = max(stamp, newest+1)
 		}
-		if err := w.put(group, c.Member, stamp); err != nil {
-			return err
-		}
+		w.put(group, c.Member, stamp)
 	}
 	head, _, _ := w.first(group)
 	at, there := w.score(due, c.Member)
 	switch {
 	case head != c.Member && !there:
-		return w.put(due, c.Member, Waiting)
+		w.put(due, c.Member, Waiting)
 	case head == c.Member && (!there || at == Waiting):
-		return w.put(due, c.Member, c.Score)
+		w.put(due, c.Member, c.Score)
 	}
-	return nil
+	at, _ = w.score(due, c.Member)
+	c.Won = at == c.Score
 }
 
 // groupRemove makes the next of a group due; the same as groupRemoveScript.
-func (w *fileTx) groupRemove(due, group string, c *Command) error {
-	if err := w.drop(due, c.Member); err != nil {
-		return err
-	}
-	if err := w.drop(group, c.Member); err != nil {
-		return err
-	}
+func (w *fileTx) groupRemove(due, group string, c *Command) {
+	w.drop(due, c.Member)
+	w.drop(group, c.Member)
 	head, _, ok := w.first(group)
 	if !ok {
-		return nil
+		return
 	}
 	if at, there := w.score(due, head); !there || at == Waiting {
-		return w.put(due, head, c.Score)
+		w.put(due, head, c.Score)
 	}
-	return nil
 }
 
 const (
@@ -195,19 +181,16 @@ func queueName(q Queue, dest string) string {
 	return setChains
 }
 
-// appendLog appends the batch's records, or finds them there.
+// appendLog appends the batch's records, or finds them there. Where it gives an
+// error, nothing was written.
 func (w *fileTx) appendLog(b *Batch) error {
 	if len(b.Records) == 0 {
 		return nil
 	}
-	log, err := w.log.CreateBucketIfNotExists([]byte(b.Chain))
-	if err != nil {
-		return err
-	}
 	first := b.Records[0].Seq
-	newest, _, _ := lastRecord(log)
+	newest, _ := w.newest(b.Chain)
 	if first > 1 {
-		before, ok := readRecord(log, first-1)
+		before, ok := w.record(b.Chain, first-1)
 		if !ok {
 			return &GapError{Chain: b.Chain, Want: first - 1, Last: newest.Seq}
 		}
@@ -218,17 +201,16 @@ func (w *fileTx) appendLog(b *Batch) error {
 	if newest.Seq >= first+uint64(len(b.Records)) {
 		return fork(b.Chain, first)
 	}
-	for i := range b.Records {
-		r := &b.Records[i]
-		if there, ok := readRecord(log, r.Seq); ok {
-			if there.Hash != r.Hash {
-				return fork(b.Chain, r.Seq)
-			}
-			continue
+	known := 0
+	for ; known < len(b.Records) && b.Records[known].Seq <= newest.Seq; known++ {
+		r := &b.Records[known]
+		// One that is missing was trimmed.
+		if there, ok := w.record(b.Chain, r.Seq); ok && there.Hash != r.Hash {
+			return fork(b.Chain, r.Seq)
 		}
-		if err := putRecord(log, r); err != nil {
-			return err
-		}
+	}
+	for i := range b.Records[known:] {
+		w.stage.append(b.Chain, &b.Records[known+i])
 	}
 	return nil
 }

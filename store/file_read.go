@@ -21,49 +21,12 @@ func (d *fileDriver) Chains(ctx context.Context) (chains []Chain, err error) {
 	return chains, err
 }
 
-func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
-
-// putRecord writes a record: its hash, then its entry.
-func putRecord(log *bolt.Bucket, r *LogRecord) error {
-	v := make([]byte, 0, len(r.Hash)+len(r.Entry))
-	return log.Put(seqKey(r.Seq), append(append(v, r.Hash[:]...), r.Entry...))
-}
-
-// readRecord gives a record whose entry is borrowed from the transaction.
-func readRecord(log *bolt.Bucket, seq uint64) (LogRecord, bool) {
-	k := seqKey(seq)
-	return toRecord(k, log.Get(k))
-}
-
-func lastRecord(log *bolt.Bucket) (LogRecord, bool, error) {
-	r, ok := toRecord(log.Cursor().Last())
-	return r, ok, nil
-}
-
-func toRecord(k, v []byte) (LogRecord, bool) {
-	var r LogRecord
-	if len(k) != 8 || v == nil {
-		return r, false
-	}
-	r.Seq = binary.BigEndian.Uint64(k)
-	n := copy(r.Hash[:], v)
-	r.Entry = v[n:]
-	return r, true
-}
-
 // LogRange reads a stretch of a chain.
 func (d *fileDriver) LogRange(ctx context.Context, chain string, from uint64, max int) (recs []LogRecord, err error) {
 	err = d.view(ctx, func(w *fileTx) error {
-		log := w.log.Bucket([]byte(chain))
-		if log == nil {
-			return nil
-		}
-		c := log.Cursor()
-		for k, v := c.Seek(seqKey(from)); k != nil && len(recs) < max; k, v = c.Next() {
-			if r, ok := toRecord(k, v); ok {
-				r.Entry = bytes.Clone(r.Entry)
-				recs = append(recs, r)
-			}
+		recs = w.records(chain, from, max)
+		for i := range recs {
+			recs[i].Entry = bytes.Clone(recs[i].Entry)
 		}
 		return nil
 	})
@@ -72,12 +35,10 @@ func (d *fileDriver) LogRange(ctx context.Context, chain string, from uint64, ma
 
 // LogLast reads the newest record of a chain.
 func (d *fileDriver) LogLast(ctx context.Context, chain string) (rec LogRecord, ok bool, err error) {
-	err = d.view(ctx, func(w *fileTx) (err error) {
-		if log := w.log.Bucket([]byte(chain)); log != nil {
-			rec, ok, err = lastRecord(log)
-			rec.Entry = bytes.Clone(rec.Entry)
-		}
-		return err
+	err = d.view(ctx, func(w *fileTx) error {
+		rec, ok = w.newest(chain)
+		rec.Entry = bytes.Clone(rec.Entry)
+		return nil
 	})
 	return rec, ok, err
 }
@@ -88,12 +49,15 @@ const trimStep = 1000
 
 // LogTrim removes the oldest records.
 func (d *fileDriver) LogTrim(ctx context.Context, chain string, before uint64) error {
+	if err := d.settleFirst(ctx); err != nil {
+		return err
+	}
 	for more := true; more; {
 		if err := d.ready(ctx); err != nil {
 			return err
 		}
 		err := d.db.Update(func(tx *bolt.Tx) (err error) {
-			more, err = trim(tx.Bucket(bucketLog).Bucket([]byte(chain)), before)
+			more, err = trim(newBasis(tx), chain, before)
 			return err
 		})
 		if err != nil {
@@ -103,16 +67,14 @@ func (d *fileDriver) LogTrim(ctx context.Context, chain string, before uint64) e
 	return nil
 }
 
-func trim(log *bolt.Bucket, before uint64) (more bool, err error) {
-	if log == nil {
+func trim(b *basis, chain string, before uint64) (more bool, err error) {
+	newest, ok := b.newest(chain)
+	if !ok {
 		return false, nil
-	}
-	newest, _, err := lastRecord(log)
-	if err != nil {
-		return false, err
 	}
 	before = min(before, newest.Seq)
 	var gone [][]byte
+	log := b.log.Bucket([]byte(chain))
 	c := log.Cursor()
 	for k, _ := c.First(); k != nil && binary.BigEndian.Uint64(k) < before; k, _ = c.Next() {
 		if len(gone) == trimStep {
@@ -182,11 +144,15 @@ func (d *fileDriver) Destinations(ctx context.Context) (dests []string, err erro
 	return dests, err
 }
 
-// ScanClaims walks the registers. The cursor is the last key that was seen.
+// ScanClaims walks the registers, from when the first page is asked for. The
+// cursor is the last key that was seen.
 func (d *fileDriver) ScanClaims(ctx context.Context, cursor string, max int) (refs []Ref, next string, err error) {
+	if err := d.beginScan(ctx, cursor); err != nil {
+		return nil, "", err
+	}
 	prefix := []byte("{r.")
 	err = d.view(ctx, func(w *fileTx) error {
-		c := w.reg.Cursor()
+		c := w.base.reg.Cursor()
 		seen := 0
 		for k, _ := c.Seek(append(prefix, cursor...)); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 			rest := string(k[len(prefix):])
@@ -198,7 +164,7 @@ func (d *fileDriver) ScanClaims(ctx context.Context, cursor string, max int) (re
 			}
 			next = rest
 			if ref, ok := parseClaimKey(string(k)); ok {
-				if v, _ := w.read(string(k)); v != nil {
+				if _, _, found := w.read(string(k)); found {
 					refs = append(refs, ref)
 				}
 			}
@@ -209,11 +175,22 @@ func (d *fileDriver) ScanClaims(ctx context.Context, cursor string, max int) (re
 	return refs, next, err
 }
 
+// beginScan sees that a scan finds in the bbolt file what was there before.
+func (d *fileDriver) beginScan(ctx context.Context, cursor string) error {
+	if cursor != "" {
+		return nil
+	}
+	return d.settleFirst(ctx)
+}
+
 // ScanKeys walks the registers that begin with a prefix, in order. The cursor
 // is what follows the prefix in the last key that was seen.
 func (d *fileDriver) ScanKeys(ctx context.Context, prefix, cursor string, max int) (keys []string, next string, err error) {
+	if err := d.beginScan(ctx, cursor); err != nil {
+		return nil, "", err
+	}
 	err = d.view(ctx, func(w *fileTx) error {
-		c := w.reg.Cursor()
+		c := w.base.reg.Cursor()
 		seen := 0
 		for k, _ := c.Seek([]byte(prefix + cursor)); bytes.HasPrefix(k, []byte(prefix)); k, _ = c.Next() {
 			rest := string(k[len(prefix):])
@@ -224,7 +201,7 @@ func (d *fileDriver) ScanKeys(ctx context.Context, prefix, cursor string, max in
 				return nil
 			}
 			next = rest
-			if v, _ := w.read(string(k)); v != nil {
+			if _, _, found := w.read(string(k)); found {
 				keys = append(keys, string(k))
 			}
 		}

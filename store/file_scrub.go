@@ -9,7 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Scrub overwrites the file's free pages with zeros. bbolt frees the pages of
+// Scrub overwrites the file's free pages and the files ahead with zeros. bbolt frees the pages of
 // what was deleted or changed and leaves their bytes as they are until they are
 // used again, which may be never.
 //
@@ -22,17 +22,26 @@ func (d *fileDriver) Scrub(ctx context.Context) (Scrubbed, error) {
 	if err := d.ready(ctx); err != nil {
 		return Scrubbed{}, err
 	}
+	// Nothing is written meanwhile, so that nothing is ahead.
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	if err := d.settle(ctx); err != nil {
+		return Scrubbed{}, d.done(err)
+	}
 	// A transaction that changes something, so that what the last one freed
 	// is free in both meta pages.
 	err := d.db.Update(func(tx *bolt.Tx) error {
-		w := newFileTx(tx, d.now())
-		if err := w.sweep(); err != nil {
+		b := newBasis(tx)
+		if _, err := b.sweep(d.now().UnixMilli(), sweepMin); err != nil {
 			return err
 		}
-		return w.reg.Put([]byte(MetaKey("scrubbed")), make([]byte, 8))
+		return b.write([]byte(MetaKey("scrubbed")), make(held, 8))
 	})
 	if err != nil {
 		return Scrubbed{}, d.done(err)
+	}
+	if err := d.ahead.empty(); err != nil {
+		return Scrubbed{}, away(fmt.Errorf("scrub: %w", err))
 	}
 	d.scrubbing.Lock()
 	defer d.scrubbing.Unlock()

@@ -115,7 +115,5 @@ func TestFileSweeps(t *testing.T) {
 	}
 	// Were it only unread, it would be back when the clock is.
 	late.Store(0)
-	if isSet(t, d, "m:a") {
-		t.Error("it was not removed")
-	}
+	storetest.Eventually(t, "its removal", func() bool { return !isSet(t, d, "m:a") })
 }

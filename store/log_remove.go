@@ -39,19 +39,19 @@ func (d *fileDriver) LogRemove(ctx context.Context, chain string, last uint64) e
 	if err := d.ready(ctx); err != nil {
 		return err
 	}
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	if err := d.settle(ctx); err != nil {
+		return d.done(err)
+	}
 	return d.done(d.db.Update(func(tx *bolt.Tx) error {
-		logs := tx.Bucket(bucketLog)
-		log := logs.Bucket([]byte(chain))
-		if log == nil {
+		b := newBasis(tx)
+		if b.log.Bucket([]byte(chain)) == nil {
 			return nil
 		}
-		newest, ok, err := lastRecord(log)
-		if err != nil {
-			return err
-		}
-		if ok && newest.Seq != last {
+		if newest, ok := b.newest(chain); ok && newest.Seq != last {
 			return &GapError{Chain: chain, Want: last, Last: newest.Seq}
 		}
-		return logs.DeleteBucket([]byte(chain))
+		return b.log.DeleteBucket([]byte(chain))
 	}))
 }

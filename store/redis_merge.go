@@ -117,6 +117,7 @@ func (p *program) flush() {
 			s = sink{to: toCommand, shape: number, cmd: c}
 		case QueueAdd + grouped:
 			p.group(groupAddScript.Hash(), m.key, c)
+			s = sink{to: toCommand, shape: number, cmd: c}
 		case QueueRemove + grouped:
 			p.group(groupRemoveScript.Hash(), m.key, c)
 		}

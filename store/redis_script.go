@@ -36,20 +36,26 @@ else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
 return false`)
 
 	// KEYS due, group; ARGV member, score. The group keeps the order in which
-	// its members reached the store, whatever the clocks of those who add.
+	// its members reached the store, whatever the clocks of those who add. Replies
+	// 1 if the member is due at the score. Most groups are new.
 	groupAddScript = newScript(`
 local due, group, member, score, waiting = KEYS[1], KEYS[2], ARGV[1], ARGV[2], '` + waitingText + `'
-if not redis.call('ZSCORE', group, member) then
+local newest = redis.call('ZREVRANGE', group, 0, 0, 'WITHSCORES')
+if not newest[1] then
+  redis.call('ZADD', group, score, member)
+  if redis.call('ZADD', due, 'NX', score, member) == 1 then return 1 end
+elseif not redis.call('ZSCORE', group, member) then
   local stamp = tonumber(score)
-  local newest = redis.call('ZREVRANGE', group, 0, 0, 'WITHSCORES')
-  if newest[2] and tonumber(newest[2]) >= stamp then stamp = tonumber(newest[2]) + 1 end
+  if tonumber(newest[2]) >= stamp then stamp = tonumber(newest[2]) + 1 end
   redis.call('ZADD', group, string.format('%.0f', stamp), member)
 end
 if redis.call('ZRANGE', group, 0, 0)[1] ~= member then
-  return redis.call('ZADD', due, 'NX', waiting, member)
+  redis.call('ZADD', due, 'NX', waiting, member)
+else
+  if redis.call('ZSCORE', due, member) == waiting then redis.call('ZREM', due, member) end
+  redis.call('ZADD', due, 'NX', score, member)
 end
-if redis.call('ZSCORE', due, member) == waiting then redis.call('ZREM', due, member) end
-return redis.call('ZADD', due, 'NX', score, member)`)
+return redis.call('ZSCORE', due, member) == score and 1 or 0`)
 
 	// KEYS due, group; ARGV member, score of the next.
 	groupRemoveScript = newScript(`

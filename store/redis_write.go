@@ -177,7 +177,7 @@ func (c *Command) takeInt(n int64) {
 	case c.placed == placedOurs && n == 0:
 		c.Err = errBodyGone
 	case c.placed == placedOurs:
-	case c.Kind == QueueMove:
+	case c.Kind == QueueMove, c.Kind == QueueAdd:
 		c.Won = n == 1
 	case c.Kind == Incr:
 		c.Count = n

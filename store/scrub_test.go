@@ -50,7 +50,8 @@ func secrets(t *testing.T, d store.Driver) (keys []string, marks [][]byte) {
 }
 
 func TestScrubLeavesNothingInTheFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "store.db")
+	dir := t.TempDir()
+	path := filepath.Join(dir, "store.db")
 	d, err := store.OpenFile(path, store.FileOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -59,8 +60,8 @@ func TestScrubLeavesNothingInTheFile(t *testing.T) {
 	storetest.Apply(t, d, store.Command{Kind: store.Set, Key: "m:stays", Value: []byte("what stays in the file")})
 	keys, marks := secrets(t, d)
 	for _, m := range marks {
-		if !holds(t, path, m) {
-			t.Fatal("a value is not in the file: the test looks for the wrong thing")
+		if !holds(t, dir, m) {
+			t.Fatal("a value is not in a file: the test looks for the wrong thing")
 		}
 	}
 	for _, k := range keys {
@@ -68,7 +69,7 @@ func TestScrubLeavesNothingInTheFile(t *testing.T) {
 	}
 	left := 0
 	for _, m := range marks {
-		if holds(t, path, m) {
+		if holds(t, dir, m) {
 			left++
 		}
 	}
@@ -94,8 +95,8 @@ func TestScrubLeavesNothingInTheFile(t *testing.T) {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	for _, m := range marks {
-		if holds(t, path, m) {
-			t.Error("the file still holds what was deleted")
+		if holds(t, dir, m) {
+			t.Error("a file still holds what was deleted")
 		}
 	}
 	if err := d.Close(); err != nil {

@@ -26,110 +26,101 @@ func setKey(name string, sort byte, tail ...[]byte) []byte {
 func scoreBytes(score int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(score)) }
 
 // score gives a member's score.
-func (w *fileTx) score(name, member string) (int64, bool) {
-	v := w.sets.Get(setKey(name, 'm', []byte(member)))
+func (b *basis) score(name, member string) (int64, bool) {
+	v := b.sets.Get(setKey(name, 'm', []byte(member)))
 	if len(v) != 8 {
 		return 0, false
 	}
 	return int64(binary.BigEndian.Uint64(v)), true
 }
 
-// put adds a member, or changes its score.
-func (w *fileTx) put(name, member string, score int64) error {
+// put adds a member, or changes its score, and tells by how many there are
+// more.
+func (b *basis) put(name, member string, score int64) (more int64, err error) {
 	m := []byte(member)
-	old, ok := w.score(name, member)
+	old, ok := b.score(name, member)
 	switch {
 	case ok && old == score:
-		return nil
+		return 0, nil
 	case ok:
-		if err := w.sets.Delete(setKey(name, 's', scoreBytes(old), m)); err != nil {
-			return err
+		if err := b.sets.Delete(setKey(name, 's', scoreBytes(old), m)); err != nil {
+			return 0, err
 		}
 	default:
-		if err := w.count(name, 1); err != nil {
-			return err
-		}
+		more = 1
 	}
-	if err := w.sets.Put(setKey(name, 's', scoreBytes(score), m), nil); err != nil {
-		return err
+	if err := b.sets.Put(setKey(name, 's', scoreBytes(score), m), nil); err != nil {
+		return 0, err
 	}
-	return w.sets.Put(setKey(name, 'm', m), scoreBytes(score))
+	return more, b.sets.Put(setKey(name, 'm', m), scoreBytes(score))
 }
 
 // drop removes a member, if it is there.
-func (w *fileTx) drop(name, member string) error {
+func (b *basis) drop(name, member string) (more int64, err error) {
 	m := []byte(member)
-	old, ok := w.score(name, member)
+	old, ok := b.score(name, member)
 	if !ok {
-		return nil
+		return 0, nil
 	}
-	if err := w.sets.Delete(setKey(name, 's', scoreBytes(old), m)); err != nil {
-		return err
+	if err := b.sets.Delete(setKey(name, 's', scoreBytes(old), m)); err != nil {
+		return 0, err
 	}
-	if err := w.sets.Delete(setKey(name, 'm', m)); err != nil {
-		return err
-	}
-	return w.count(name, -1)
+	return -1, b.sets.Delete(setKey(name, 'm', m))
 }
 
 // size gives how many members there are.
-func (w *fileTx) size(name string) int64 {
-	v := w.sets.Get(setKey(name, 'n'))
+func (b *basis) size(name string) int64 {
+	v := b.sets.Get(setKey(name, 'n'))
 	if len(v) != 8 {
 		return 0
 	}
 	return int64(binary.BigEndian.Uint64(v))
 }
 
-func (w *fileTx) count(name string, by int64) error {
-	n := w.size(name) + by
+// count takes note of how many members there are more.
+func (b *basis) count(name string, more int64) error {
+	if more == 0 {
+		return nil
+	}
+	n := b.size(name) + more
 	if n <= 0 {
-		return w.sets.Delete(setKey(name, 'n'))
+		return b.sets.Delete(setKey(name, 'n'))
 	}
-	return w.sets.Put(setKey(name, 'n'), scoreBytes(n))
+	return b.sets.Put(setKey(name, 'n'), scoreBytes(n))
 }
 
-// first gives the member with the lowest score.
-func (w *fileTx) first(name string) (string, int64, bool) {
-	items := w.list(name, 0, "", 1)
-	if len(items) == 0 {
-		return "", 0, false
-	}
-	return items[0].Member, items[0].Score, true
-}
-
-// last gives the member with the highest score.
-func (w *fileTx) last(name string) (string, int64, bool) {
+// last gives the member with the highest score, of those that are not hidden.
+func (b *basis) last(name string, hidden func(member string) bool) (Item, bool) {
 	prefix := setKey(name, 's')
-	after := setKey(name, 's'+1)
-	c := w.sets.Cursor()
-	k, _ := c.Seek(after)
+	c := b.sets.Cursor()
+	k, _ := c.Seek(setKey(name, 's'+1))
 	if k == nil {
 		k, _ = c.Last()
 	} else {
 		k, _ = c.Prev()
 	}
-	if !bytes.HasPrefix(k, prefix) || len(k) < len(prefix)+8 {
-		return "", 0, false
+	for ; bytes.HasPrefix(k, prefix) && len(k) >= len(prefix)+8; k, _ = c.Prev() {
+		if it := setItem(k[len(prefix):]); !hidden(it.Member) {
+			return it, true
+		}
 	}
-	it := setItem(k[len(prefix):])
-	return it.Member, it.Score, true
+	return Item{}, false
 }
 
-// list gives at most max members in order of score and then of their bytes,
-// from the first after (score, member) on; an empty member includes all of
-// that score.
-func (w *fileTx) list(name string, score int64, member string, max int) []Item {
+// list gives at most max members that are not hidden, in order of score and
+// then of their bytes, from the first after (score, member) on; an empty member
+// includes all of that score.
+func (b *basis) list(name string, score int64, member string, max int, hidden func(member string) bool) []Item {
 	prefix := setKey(name, 's')
 	from := setKey(name, 's', scoreBytes(score), []byte(member))
 	var items []Item
-	c := w.sets.Cursor()
+	c := b.sets.Cursor()
 	for k, _ := c.Seek(from); bytes.HasPrefix(k, prefix) && len(items) < max; k, _ = c.Next() {
-		if member != "" && bytes.Equal(k, from) {
+		if member != "" && bytes.Equal(k, from) || len(k) < len(prefix)+8 {
 			continue
 		}
-		if len(k) >= len(prefix)+8 {
-			items = append(items, setItem(k[len(prefix):]))
+		if it := setItem(k[len(prefix):]); !hidden(it.Member) {
+			items = append(items, it)
 		}
 	}
 	return items

@@ -177,11 +177,18 @@ func testGroupsResent(t *testing.T, d store.Driver) {
 	a, b := leg("a", "g"), leg("b", "g")
 	item := func(m string, at int64) store.Item { return store.Item{Member: m, Score: at} }
 	both := []store.Command{add(store.Due, a, 100), add(store.Due, b, 100)}
-	Apply(t, d, both...)
-	Apply(t, d, both...)
+	// add tells whose turn it is, as often as it is sent, until that is another's.
+	adds := func(turn bool) {
+		t.Helper()
+		if c := Apply(t, d, both...); c[0].Won != turn || c[1].Won {
+			t.Errorf("the oldest's turn: %v, the next one's: %v", c[0].Won, c[1].Won)
+		}
+	}
+	adds(true)
+	adds(true)
 	wantDue(t, d, 999, item(a, 100))
 	Apply(t, d, store.Command{Kind: store.QueueMove, Queue: store.Due, Member: a, From: 100, Score: 700})
-	Apply(t, d, both...)
+	adds(false)
 	wantDue(t, d, 999, item(a, 700))
 	Apply(t, d, remove(store.Due, a, 800))
 	Apply(t, d, store.Command{Kind: store.QueueMove, Queue: store.Due, Member: b, From: 800, Score: 950})
