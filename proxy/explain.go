@@ -27,6 +27,7 @@ type Sample struct {
 	Headers [][2]string
 	Body    []byte // nil: none
 	Limits  Limits
+	Ring    *keys.Ring // makes the tokens that are shown; nil: one of the moment
 }
 
 // Explanation says what would become of a request. Nothing was sent or stored
@@ -69,8 +70,11 @@ func Explain(plan *rules.Plan, sample Sample) (*Explanation, error) {
 	if engine == nil {
 		return nil, fmt.Errorf("the policy does not compile: %v", diagnostics)
 	}
-	ring := keys.Ephemeral()
-	defer ring.Close()
+	ring := sample.Ring
+	if ring == nil {
+		ring = keys.Ephemeral()
+		defer ring.Close()
+	}
 	s := &Server{limits: sample.Limits.withDefaults(), logger: slog.New(slog.DiscardHandler), clock: time.Now, ring: ring,
 		tokens: vault.New(ring, TokenScope), work: context.Background(),
 		recent: new(recent), limiter: &admin.Limiter{Clock: time.Now}}

@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
 	"time"
 
+	"chaperone/proxy/admin/control"
 	"chaperone/rules"
 	"chaperone/rules/rewrite"
 	"chaperone/store"
@@ -46,6 +48,10 @@ type Options struct {
 	// WitnessEvery is how often the heads of other proxies' chains are put into
 	// this one's; 0 means every 30 s, give or take a fifth.
 	WitnessEvery time.Duration
+
+	// Reload reads the policy's files again and calls Server.Reload, for the
+	// control socket; nil: it cannot.
+	Reload func(ctx context.Context, by string) (control.Reloaded, error)
 
 	Logger *slog.Logger     // nil: none. Nothing of a message is ever logged
 	Clock  func() time.Time // wall-clock time; nil: time.Now

@@ -32,8 +32,9 @@ func (s *Server) spools(y *policy, r *rules.Route) bool {
 
 // spoolsAny reports whether any route of the policy in force takes requests
 // while the store is away.
-func (s *Server) spoolsAny() bool {
-	y := s.policy.Load()
+func (s *Server) spoolsAny() bool { return s.spoolsAnyOf(s.policy.Load()) }
+
+func (s *Server) spoolsAnyOf(y *policy) bool {
 	for i := range y.plan.Routes {
 		if s.spools(y, &y.plan.Routes[i]) {
 			return true

@@ -71,6 +71,7 @@ type outbox struct {
 	records recorder             // of what was delivered
 	cuts    cutter               // ends what is being sent when the process has to end
 	running sync.WaitGroup
+	another chan struct{} // another policy is in force
 	done    chan struct{} // closed when run has returned
 }
 
@@ -81,7 +82,7 @@ type attempt struct {
 }
 
 func newOutbox(s *Server, o OutboxOptions) *outbox {
-	b := &outbox{s: s, o: o.withDefaults(), logger: s.logger, lanes: map[string]*lane{}, away: map[string]time.Time{}, ended: map[attempt]ending{}, busy: map[string]bool{}, done: make(chan struct{})}
+	b := &outbox{s: s, o: o.withDefaults(), logger: s.logger, lanes: map[string]*lane{}, away: map[string]time.Time{}, ended: map[attempt]ending{}, busy: map[string]bool{}, another: make(chan struct{}, 1), done: make(chan struct{})}
 	b.records.b = b
 	return b
 }
@@ -105,6 +106,9 @@ func (b *outbox) run(ctx context.Context) {
 			b.running.Wait()
 			late.Stop()
 			return
+		case <-b.another:
+			b.openLanes(ctx)
+			b.wake()
 		case <-poll.C:
 			b.openLanes(ctx)
 			now := b.wall()
@@ -116,6 +120,18 @@ func (b *outbox) run(ctx context.Context) {
 			}
 			before = now
 		}
+	}
+}
+
+// look has lanes opened for the destinations of another policy, and what was
+// parked under the one before looked at again.
+func (b *outbox) look() {
+	b.mu.Lock()
+	clear(b.away)
+	b.mu.Unlock()
+	select {
+	case b.another <- struct{}{}:
+	default: // it has been told
 	}
 }
 

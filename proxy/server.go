@@ -49,6 +49,10 @@ type Server struct {
 	room      room   // for large bodies
 	spares    spares // their buffers
 
+	reloading sync.Mutex                // Reload
+	stale     atomic.Pointer[time.Time] // since when a policy that was to come into force was not taken; nil: none
+	remembers bool                      // what a route that spools needs to know is kept
+
 	listener net.Listener
 	hosts    *hosts
 	http     *fasthttp.Server
@@ -82,6 +86,9 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 	}()
 	if err != nil {
 		return nil, err
+	}
+	if err := keepPolicy(o.DataDir, o.Plan); err != nil {
+		s.logger.Warn("the text of the policy is not kept", "plan", o.Plan.Hash, "error", err)
 	}
 	if err = s.claimStore(ctx); err != nil {
 		return nil, err
@@ -156,7 +163,8 @@ func (s *Server) openLog(ctx context.Context) error {
 	s.seal.Store(s.newSealing(chain))
 	var err error
 	spool := s.o.Spool
-	if !s.spoolsAny() {
+	s.remembers = spool > 0 && s.spoolsAny()
+	if !s.remembers {
 		spool = 0 // then nothing need be remembered for it
 	}
 	s.committer, err = store.NewCommitter(ctx, s.driver, store.CommitterOptions{

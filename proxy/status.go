@@ -46,6 +46,7 @@ func (s *Server) openAdmin() error {
 		Record: admin.RecorderFunc(s.record),
 		Logger: s.logger,
 		Ring:   s.ring,
+		Reload: s.o.Reload,
 	})
 	return err
 }
@@ -90,6 +91,7 @@ func (s *Server) ready(ctx context.Context) admin.Readiness {
 	default:
 		r.Store.Detail = "the store is away; requests are recorded on local disk"
 	}
+	r.Plan.Detail = s.staleDetail()
 	r.Ready = r.Store.OK && r.Keyring.OK && r.Plan.OK && !r.Draining
 	return r
 }

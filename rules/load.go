@@ -60,6 +60,10 @@ func load(file string, src []byte, readFile func(name string) ([]byte, error), n
 		return nil, *l.diags
 	}
 	l.plan.Hash = l.hash(src)
+	l.plan.Sources = []PolicyFile{{Name: filepath.Base(file), Text: src}}
+	for _, name := range slices.Sorted(maps.Keys(l.files)) {
+		l.plan.Sources = append(l.plan.Sources, PolicyFile{Name: name, Text: l.files[name]})
+	}
 	return l.plan, *l.diags
 }
 

@@ -11,6 +11,9 @@ type Plan struct {
 	// order of name. Secrets' files are not part of it.
 	Hash string
 	File string // the rules file as it was named
+	// Sources are the texts that Hash is of: the rules file, by its name without
+	// folders, then the word lists, by their names as the policy writes them.
+	Sources []PolicyFile
 
 	Labels       []Label // index is the LabelID
 	Basket       *Basket // nil where the policy has none
@@ -19,6 +22,12 @@ type Plan struct {
 	HasCallers   bool
 	Identify     Identify
 	Routes       []Route // in the order of the file: the first match wins
+}
+
+// PolicyFile is one of the files that a policy is made of.
+type PolicyFile struct {
+	Name string
+	Text []byte // as it was read; not to be changed
 }
 
 // LabelID is an index into Plan.Labels.

@@ -38,6 +38,8 @@ func commands(a *app) []*cobra.Command {
 		newTestCommand(a),
 		newExplainCommand(a),
 		newRunCommand(a),
+		newReloadCommand(a),
+		newDiffCommand(a),
 		newLogCommand(a),
 		newOutboxCommand(a),
 		newKeysCommand(a),

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"syscall"
 
 	"chaperone/proxy"
@@ -31,7 +32,11 @@ func newRunCommand(a *app) *cobra.Command {
 		Long: `Checks the configuration and the policy that it names, opens keyring and
 store, and takes requests until it is told to stop. SIGTERM and Ctrl-C let what
 has begun end (limits.drain_timeout); the second one ends at once. The log goes
-to stderr.`,
+to stderr.
+
+A policy that is changed comes into force while it runs, as a whole or not at
+all: when its files change, at SIGHUP, or by 'chaperone reload'. One with mistakes
+leaves the one before in force. The configuration itself is read at the start.`,
 		Example: "  chaperone run --config /etc/chaperone/chaperone.yaml",
 		Args:    noArguments,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runProxy(cmd.Context(), a, file) },
@@ -135,6 +140,8 @@ type running struct {
 	ring   *keys.Ring
 	cancel context.CancelFunc
 	ended  chan error // gets what Serve returned, once
+
+	watching sync.WaitGroup // for changes of the policy
 }
 
 // start opens the store, the keyring and the proxy, and begins to take
@@ -163,8 +170,10 @@ func start(ctx context.Context, p policy, log *slog.Logger) (_ *running, err err
 	if r.ring, err = p.cfg.serveRing(ctx, r.driver, log); err != nil {
 		return nil, err
 	}
+	again := &reloader{cfg: p.cfg, log: log}
 	r.server, err = proxy.New(ctx, proxy.Options{
-		Plan: p.plan, Engine: p.engine, Ring: r.ring, Tokens: vault.New(r.ring, tokenScope), Driver: r.driver,
+		Reload: again.reload,
+		Plan:   p.plan, Engine: p.engine, Ring: r.ring, Tokens: vault.New(r.ring, tokenScope), Driver: r.driver,
 		Listen: p.cfg.listen.address, TLS: secure, Hosts: p.cfg.listen.hosts,
 		Admin: p.cfg.admin.address, AdminHosts: p.cfg.admin.hosts, AdminTLS: adminSecure,
 		DataDir: p.cfg.data, Journal: p.cfg.journalFile(), OnOutage: p.cfg.state.outage, Spool: p.cfg.state.spool,
@@ -174,8 +183,11 @@ func start(ctx context.Context, p policy, log *slog.Logger) (_ *running, err err
 	if err != nil {
 		return nil, startError(err)
 	}
+	again.server = r.server
+	again.seen = again.look()
 	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r.cancel = cancel
+	r.watching.Go(func() { again.run(serving) })
 	go func() { r.ended <- r.server.Serve(serving) }()
 	return r, nil
 }
@@ -206,6 +218,7 @@ func (r *running) wait(ctx context.Context) error {
 // stop drains the proxy, within its deadline, and closes everything.
 func (r *running) stop() error {
 	r.cancel()
+	r.watching.Wait()
 	err := <-r.ended
 	r.close()
 	if err != nil {

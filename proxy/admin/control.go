@@ -29,6 +29,8 @@ type ControlOptions struct {
 	Ring    *keys.Ring // nil: the keyring is not served
 	Tokens  *TokenDesk // nil: tokens are not served
 	Desk    *LogDesk   // nil: the log is neither archived nor searched
+	// Reload reads the policy again; nil: it cannot be.
+	Reload func(ctx context.Context, by string) (control.Reloaded, error)
 }
 
 // Control is the control socket of a running proxy.

@@ -16,6 +16,7 @@ func (c *Control) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+control.PathStatus, c.status)
 	c.handleLog(mux)
+	mux.HandleFunc("POST "+control.PathReload, c.reload)
 	mux.HandleFunc("GET "+control.PathOutbox, c.outbox)
 	mux.HandleFunc("GET "+control.PathDoubts, c.doubts)
 	mux.HandleFunc("GET "+control.PathKeys, c.keys)
@@ -33,6 +34,15 @@ func (c *Control) handler() http.Handler {
 
 func (c *Control) status(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, c.options.Status(r.Context()))
+}
+
+func (c *Control) reload(w http.ResponseWriter, r *http.Request) {
+	if c.options.Reload == nil {
+		refuse(w, http.StatusNotFound, "this proxy does not read its policy again")
+		return
+	}
+	v, err := c.options.Reload(r.Context(), peerName(r.Context()))
+	c.answer(w, r, v, err)
 }
 
 func (c *Control) outbox(w http.ResponseWriter, r *http.Request) {

@@ -48,6 +48,8 @@ type Metrics struct {
 	late       prometheus.Counter
 	again      *prometheus.CounterVec
 	doubles    prometheus.Counter
+	reloads    *prometheus.CounterVec
+	stale      prometheus.Gauge
 
 	mu sync.Mutex // Use
 }
@@ -102,6 +104,10 @@ func (m *Metrics) register() {
 	m.agreements = m.gauge("agreement_expiry_timestamp_seconds", "When the agreement with a destination lapses.", "destination", "kind")
 	m.planInfo = m.gauge("plan_info", "The policy in force, by its hash; always 1.", "hash")
 	m.planLoaded = m.gauge("plan_loaded_timestamp_seconds", "When the policy in force was loaded.").WithLabelValues()
+	m.reloads = m.counter("policy_reloads_total", "Policies that were to come into force, by what came of it: taken, or failed.", "result")
+	m.reloads.WithLabelValues("taken")
+	m.reloads.WithLabelValues("failed")
+	m.stale = m.gauge("policy_stale", "Whether a policy that was to come into force was not taken since: the one before it is in force.").WithLabelValues()
 	m.inFlight = m.gauge("requests_in_flight", "Requests being worked on.").WithLabelValues()
 	m.append = m.histogram("store_append_duration_seconds", "From the hand-over of a record to the store to its acknowledgement.", appendBuckets, nanoseconds).of("")
 }
@@ -166,6 +172,16 @@ func (m *Metrics) DoubleClaim() { m.doubles.Inc() }
 
 // LateOutcome counts an outcome that lost to one written before it.
 func (m *Metrics) LateOutcome() { m.late.Inc() }
+
+// Reloaded counts a policy that was to come into force.
+func (m *Metrics) Reloaded(taken bool) {
+	result := "taken"
+	if !taken {
+		result = "failed"
+	}
+	m.reloads.WithLabelValues(result).Inc()
+	m.stale.Set(truth(!taken))
+}
 
 // Begin counts a request as in flight until End.
 func (m *Metrics) Begin() { m.inFlight.Inc() }

@@ -1,0 +1,35 @@
+package control
+
+import "context"
+
+// PathReload is asked by a POST without a body; the answer is a Reloaded.
+const PathReload = "/v1/reload"
+
+// Reloaded is what came of reading the policy again.
+type Reloaded struct {
+	Taken   bool     `json:"taken"`             // it is in force
+	Plan    string   `json:"plan"`              // the hash of the policy in force
+	Before  string   `json:"before"`            // and of the one that was
+	Changes []string `json:"changes,omitempty"` // in words, where it was taken
+	// Why it was not taken: the mistakes, in the order of the file, or a line.
+	Mistakes []Mistake `json:"mistakes,omitempty"`
+	Fault    string    `json:"fault,omitempty"`
+}
+
+// Mistake is a diagnostic of a policy.
+type Mistake struct {
+	File     string `json:"file"`
+	Line     int    `json:"line"`
+	Column   int    `json:"column"`
+	Length   int    `json:"length"`   // in characters; 0 where there is no column
+	Severity string `json:"severity"` // error or warning
+	Code     string `json:"code"`
+	Message  string `json:"message"`
+	Hint     string `json:"hint,omitempty"`
+}
+
+// Reload has the policy's files read again.
+func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
+	var r Reloaded
+	return r, c.post(ctx, PathReload, struct{}{}, &r)
+}
