@@ -87,10 +87,6 @@ type CommitterOptions struct {
 	// after a failover, where the store may lose what it acknowledged; 0 means
 	// 64 MiB, less than 0 that nothing is kept.
 	RecentBytes int
-	// DoubtAfter is how long an addition to Doubt may be held back, twice over,
-	// because its removal may follow; 0 means that none is. What a process that
-	// dies has held back is for Rebuild to find.
-	DoubtAfter time.Duration
 	// Deadline bounds how long Commit waits; 0 means 2 s.
 	Deadline time.Duration
 	// MaxPending bounds the units that wait; beyond it Commit fails at once.
@@ -152,7 +148,6 @@ type Committer struct {
 	laters  sync.WaitGroup        // calls of CommitLater; grows only while not closed
 	lease   atomic.Pointer[lease] // nil: there was none yet
 
-	held    *heldBack // nil: nothing is
 	kept    keeping
 	sighted atomic.Pointer[sighting] // nil: not yet
 
@@ -215,9 +210,6 @@ func NewCommitter(ctx context.Context, d Driver, o CommitterOptions) (*Committer
 		d: d, o: o, log: o.Logger,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 		chain: o.Chain, hash: ChainStart(o.Chain),
-	}
-	if o.DoubtAfter > 0 {
-		c.held = newHeldBack(o.DoubtAfter)
 	}
 	if c.o.RecentBytes >= 0 {
 		c.kept.recent = newRecent(cmp.Or(o.RecentBytes, defaultRecent))

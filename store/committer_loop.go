@@ -26,7 +26,6 @@ type outgoing struct {
 	Batch
 	units []*Unit
 	own   []Command // the committer's: the lease, the list of chains
-	added []Command // what was held back until now
 	first time.Time // when it was first sent
 }
 
@@ -65,14 +64,7 @@ func (c *Committer) next(b *outgoing) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	renew := !c.closed && (c.LeaseAge() >= c.o.AliveEvery || c.moved())
-	now := time.Now()
-	held := c.held != nil && (c.closed || c.held.due(now))
-	clear(b.added)
-	b.added = b.added[:0]
-	if held {
-		b.added = c.held.take(b.added, now, c.closed)
-	}
-	if len(c.queue) == 0 && !renew && len(b.added) == 0 {
+	if len(c.queue) == 0 && !renew {
 		return false
 	}
 	clear(b.units)
@@ -88,7 +80,8 @@ func (c *Committer) next(b *outgoing) bool {
 	clear(c.queue[rest:])
 	c.queue = c.queue[:rest]
 	c.flight = b.units
-	c.since, b.first = now, now
+	c.since = time.Now()
+	b.first = c.since
 	c.build(b, renew)
 	return true
 }
@@ -114,12 +107,11 @@ func (c *Committer) build(b *outgoing, renew bool) {
 	if len(b.own) > 0 {
 		b.Groups = append(b.Groups, b.own)
 	}
-	// What was held back comes before a removal of it.
-	added := len(b.Groups)
-	b.Groups = append(b.Groups, nil)
 	seq, hash := c.head, c.hash
 	for _, u := range b.units {
-		c.adding(b, u.Commands)
+		if len(u.Commands) > 0 {
+			b.Groups = append(b.Groups, u.Commands)
+		}
 		if u.state.logged {
 			continue
 		}
@@ -133,7 +125,6 @@ func (c *Committer) build(b *outgoing, renew bool) {
 			b.Records = append(b.Records, LogRecord{Seq: seq, Entry: e, Hash: hash})
 		}
 	}
-	b.Groups[added] = b.added
 }
 
 // send writes a batch until its fate is known. It reports false when the

@@ -297,9 +297,6 @@ func (c *Committer) sweep() {
 func (c *Committer) expire(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.held != nil && c.held.due(now) {
-		c.poke()
-	}
 	before := now.Add(-c.o.Deadline)
 	if c.overdueLocked(before) {
 		c.setDown(errLate)
