@@ -27,6 +27,7 @@ type ledger struct {
 	dir   string // of segments
 	file  string // of checkpoints
 	heads map[string]Head
+	batch int // entries in one batch; 0: each in its own, so that each can be trimmed
 }
 
 func newLedger(t *testing.T, d store.Driver) *ledger {
@@ -65,6 +66,10 @@ func (l *ledger) append(chain string, entries ...Entry) {
 	s := NewSealing(testSealer{}, chain)
 	b := store.Batch{Chain: chain, Prev: h.Hash}
 	for i := range entries {
+		if n := len(b.Records); n > 0 && n >= l.batch {
+			l.store(&b)
+			b = store.Batch{Chain: chain, Prev: h.Hash}
+		}
 		e := entries[i]
 		e.Took = Micros(h.Seq + 1) // so that no two are equal
 		h.Seq++
@@ -72,10 +77,15 @@ func (l *ledger) append(chain string, entries ...Entry) {
 		h.Hash = Next(h.Hash, h.Seq, sealed)
 		b.Records = append(b.Records, store.LogRecord{Seq: h.Seq, Entry: sealed, Hash: h.Hash})
 	}
-	if err := l.d.Write(l.t.Context(), &b); err != nil {
+	l.store(&b)
+	l.heads[chain] = h
+}
+
+func (l *ledger) store(b *store.Batch) {
+	l.t.Helper()
+	if err := l.d.Write(l.t.Context(), b); err != nil {
 		l.t.Fatal(err)
 	}
-	l.heads[chain] = h
 }
 
 // days gives n times, a day apart.
@@ -247,6 +257,33 @@ func TestArchive(t *testing.T) {
 			if c.Archived != 0 {
 				t.Errorf("chain %s: %d entries are not read", c.Chain, c.Archived)
 			}
+		}
+	})
+}
+
+// TestArchiveOfBatches archives what was written many entries at a time. On Redis
+// those of one batch are trimmed together: some that are archived stay beside
+// younger ones, and are neither archived again nor called a fault.
+func TestArchiveOfBatches(t *testing.T) {
+	stores(t, func(t *testing.T, d store.Driver) {
+		l := newLedger(t, d)
+		l.batch = 12
+		l.write("node-live", days(old.AddDate(0, 2, 8), 30)...)
+		l.live("node-live")
+		l.sign("node-live")
+		l.archive(l.options())
+		hot := l.hot("node-live")
+		if len(hot) > 5+11 || !slices.Equal(hot[len(hot)-5:], numbers(26, 30)) {
+			t.Errorf("the store holds %v", hot)
+		}
+		l.whole()
+		if again := l.archive(l.options()); len(again) != 0 {
+			t.Errorf("a second run did %+v", again)
+		}
+		l.write("node-live", days(now, 3)...)
+		l.whole()
+		if r := l.verify(l.dir); r.Entries() != 33+3 { // and one for each segment
+			t.Errorf("%d entries were read", r.Entries())
 		}
 	})
 }
