@@ -148,10 +148,15 @@ func (x *exchange) handOver(ours bool) {
 	if len(x.parcels) < len(c.Legs) {
 		x.s.outbox.noteScattered(attempt{x.key, x.attempt}, len(c.Legs))
 	}
-	next := 0
+	// Whole before the first leg goes: when that is delivered, what is to be
+	// recorded of it asks for all of them.
 	for i := range x.claim.Legs {
 		l := &x.claim.Legs[i]
 		c.Legs[i] = heldLeg{Leg: l.Leg, Name: l.Name, To: l.To, Method: l.Method, Large: l.Large}
+	}
+	next := 0
+	for i := range x.claim.Legs {
+		l := &x.claim.Legs[i]
 		if next == len(x.parcels) || x.parcels[next].member.N != l.Leg {
 			if !x.p.plan.Routes[x.route].Legs[l.Leg].Sync {
 				x.s.outbox.wakeLane(l.To)
