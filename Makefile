@@ -47,8 +47,8 @@ generate: ## Write anew what is generated from the code: schemas and references
 	$(GO) generate ./cmd/chaperone
 
 test: test-tools vault-server ## Run every test, with real Redis and Vault
-	$(GO) test -p $(PARALLEL) -timeout $(TIMEOUT) $(COUNTED)
-	$(GO) test -race -p $(PARALLEL) -timeout $(TIMEOUT) $(PACKAGES)
+	$(GO) test -pgo=off -p $(PARALLEL) -timeout $(TIMEOUT) $(COUNTED)
+	$(GO) test -race -pgo=off -p $(PARALLEL) -timeout $(TIMEOUT) $(PACKAGES)
 
 lint: $(TOOLS)/staticcheck ## Check format, vet and staticcheck
 	@unformatted=$$(gofmt -l .); \
