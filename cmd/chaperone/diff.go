@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -244,7 +245,7 @@ func sentOrNot(p proxy.Party) string {
 // not shown.
 func bodyDifference(leg string, before, now []byte) (says []string) {
 	was, is := leaves(before), leaves(now)
-	for _, path := range slices.Sorted(keysOf(is)) {
+	for _, path := range slices.Sorted(maps.Keys(is)) {
 		switch old, there := was[path]; {
 		case !there:
 			says = append(says, fmt.Sprintf("leg %s would get %s", leg, path))
@@ -252,22 +253,12 @@ func bodyDifference(leg string, before, now []byte) (says []string) {
 			says = append(says, fmt.Sprintf("leg %s would get another %s", leg, path))
 		}
 	}
-	for _, path := range slices.Sorted(keysOf(was)) {
+	for _, path := range slices.Sorted(maps.Keys(was)) {
 		if _, there := is[path]; !there {
 			says = append(says, fmt.Sprintf("leg %s would not get %s", leg, path))
 		}
 	}
 	return says // none: the same, but for its writing
-}
-
-func keysOf(m map[string]string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // leaves are the values of a body by their paths.

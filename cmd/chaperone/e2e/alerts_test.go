@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"errors"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -134,17 +132,8 @@ func TestAlertsSpeakOfWhatIsThere(t *testing.T) {
 // metricNames lists the metrics of a proxy.
 func metricNames(t *testing.T, c *instance) map[string]bool {
 	t.Helper()
-	resp, err := http.Get(c.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
 	there := map[string]bool{}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(c.ask("/metrics")) {
 		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
 			there[strings.Fields(name)[0]] = true
 		}

@@ -24,11 +24,6 @@ func (i *instance) rewriteRules(rules string) {
 	}
 }
 
-func (i *instance) metrics() string {
-	i.t.Helper()
-	return i.ask("/metrics")
-}
-
 // ask asks the admin listener.
 func (i *instance) ask(path string) string {
 	i.t.Helper()
@@ -46,7 +41,7 @@ func (i *instance) ask(path string) string {
 
 // planOf gives the hash of the policy in force.
 func planOf(i *instance) string {
-	for line := range strings.Lines(i.metrics()) {
+	for line := range strings.Lines(i.ask("/metrics")) {
 		if rest, ok := strings.CutPrefix(line, `chaperone_plan_info{hash="`); ok {
 			hash, _, _ := strings.Cut(rest, `"`)
 			return hash
