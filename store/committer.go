@@ -148,6 +148,8 @@ type Committer struct {
 	laters  sync.WaitGroup        // calls of CommitLater; grows only while not closed
 	lease   atomic.Pointer[lease] // nil: there was none yet
 
+	chainer chainer // of the writing goroutine
+
 	kept    keeping
 	sighted atomic.Pointer[sighting] // nil: not yet
 

@@ -121,7 +121,7 @@ func (c *Committer) build(b *outgoing, renew bool) {
 				e = c.o.Rechain(e, u.Chain, c.chain)
 			}
 			seq++
-			hash = ChainHash(hash, seq, e)
+			hash = c.chainer.next(hash, seq, e)
 			b.Records = append(b.Records, LogRecord{Seq: seq, Entry: e, Hash: hash})
 		}
 	}
