@@ -46,9 +46,11 @@ build: ## Build bin/chaperone, static
 generate: ## Write anew what is generated from the code: schemas and references
 	$(GO) generate ./cmd/chaperone
 
+# Not from the cache: several tests build the program themselves, which the cache
+# does not see.
 test: test-tools vault-server ## Run every test, with real Redis and Vault
 	$(GO) test -pgo=off -p $(PARALLEL) -timeout $(TIMEOUT) $(COUNTED)
-	$(GO) test -race -pgo=off -p $(PARALLEL) -timeout $(TIMEOUT) $(PACKAGES)
+	$(GO) test -race -count=1 -pgo=off -p $(PARALLEL) -timeout $(TIMEOUT) $(PACKAGES)
 
 lint: $(TOOLS)/staticcheck ## Check format, vet and staticcheck
 	@unformatted=$$(gofmt -l .); \
