@@ -20,6 +20,7 @@ type demoOptions struct {
 	data          string
 	once, asJSON  bool
 	listen, admin string
+	receivers     string // alone, from this address on; empty: the whole demo
 }
 
 // demo is the sample med spa on loopback: three stand-in receivers, the proxy
@@ -46,13 +47,20 @@ func newDemoCommand(a *app) *cobra.Command {
 		Long: `Starts the sample med spa: three stand-in receivers (card processor, patient
 record, sales ledger) and the proxy before them, all on loopback, with an
 embedded store in a temporary folder. It posts a few sales, shows what every
-party got, and stays up for you to try. Nothing leaves this machine.`,
+party got, and stays up for you to try. Nothing leaves this machine.
+
+With --receivers it is the three stand-ins alone, at the addresses that
+'chaperone init' writes, for a proxy that you run beside them.`,
 		Example: `  chaperone demo
+  chaperone demo --receivers
   chaperone demo --once --json | jq '.cases[0].received.ledger'`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.asJSON && !o.once {
 				return usageError(cmd, "--json needs --once")
+			}
+			if o.receivers != "" {
+				return playReceivers(cmd.Context(), a, o.receivers)
 			}
 			return runDemo(cmd.Context(), a, o)
 		},
@@ -62,6 +70,8 @@ party got, and stays up for you to try. Nothing leaves this machine.`,
 	cmd.Flags().StringVar(&o.data, "data", "", "keep store, log and keyring in this `FOLDER`, not in a temporary one")
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:0", "loopback `ADDRESS` of the proxy; port 0 takes a free one")
 	cmd.Flags().StringVar(&o.admin, "admin", "127.0.0.1:0", "loopback `ADDRESS` of metrics and health")
+	cmd.Flags().StringVar(&o.receivers, "receivers", "", "only the three stand-ins, on `ADDRESS` and the two ports after it")
+	cmd.Flags().Lookup("receivers").NoOptDefVal = standInsAt
 	return cmd
 }
 
@@ -118,7 +128,7 @@ func (d *demo) start(ctx context.Context, o demoOptions) error {
 	for name, answer := range map[string]func([]byte) (int, any){
 		"processor": answerProcessor, "ehr": answerEHR, "ledger": answerLedger,
 	} {
-		r, err := startReceiver(name, answer)
+		r, err := startReceiver(name, anyPort, answer)
 		if err != nil {
 			return failed("", "%w", err)
 		}

@@ -15,8 +15,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// receiver is a stand-in for a downstream system of the demo, on a free
-// loopback port. It answers as such a system would, honours Idempotency-Key,
+// receiver is a stand-in for a downstream system of the demo, on loopback. It answers as such a system would, honours Idempotency-Key,
 // and remembers what it was sent. Safe for concurrent use.
 type receiver struct {
 	name   string
@@ -47,9 +46,12 @@ type answered struct {
 // sends, and no way to fill the machine's memory.
 const maxReceived = 8 << 20
 
-// startReceiver serves until close is called.
-func startReceiver(name string, answer func([]byte) (int, any)) (*receiver, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// anyPort is an address for a receiver that whoever started it asks for.
+const anyPort = "127.0.0.1:0"
+
+// startReceiver serves at a loopback address until close is called.
+func startReceiver(name, address string, answer func([]byte) (int, any)) (*receiver, error) {
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("the stand-in %s cannot listen: %w", name, err)
 	}
@@ -159,7 +161,7 @@ func answerProcessor(body []byte) (int, any) {
 		AuthCode: receipt()[:6],
 	}
 	a.Card.Number, a.Card.Last4, a.Card.Brand = card, card[len(card)-4:], brand(card)
-	if card == "4000000000000002" {
+	if card == declinedCard {
 		a.Status, a.AuthCode, a.Reason = "declined", "", "insufficient_funds"
 		return http.StatusPaymentRequired, a
 	}

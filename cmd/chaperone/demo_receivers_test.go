@@ -31,7 +31,7 @@ func send(t *testing.T, r *receiver, key, body string) (int, string) {
 }
 
 func TestReceiver(t *testing.T) {
-	r, err := startReceiver("processor", answerProcessor)
+	r, err := startReceiver("processor", anyPort, answerProcessor)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,5 +64,28 @@ func TestReceiver(t *testing.T) {
 	cancel()
 	if _, err := r.wait(ended, 99); !errors.Is(err, errNotDelivered) {
 		t.Errorf("waiting for a call that does not come: %v", err)
+	}
+}
+
+// TestStandIns answers bodies of any shape, as demo --receivers does.
+func TestStandIns(t *testing.T) {
+	for name, c := range map[string]struct {
+		body, status string
+		code         int
+	}{
+		"the sample's shape":    {`{"totals":{"total":100},"payment":{"card":{"number":"4111111111111111"}}}`, "approved", http.StatusOK},
+		"another shape":         {`{"order":{"total":"1.00"},"tenders":[{"pan":"4111111111111111"}]}`, "approved", http.StatusOK},
+		"a card to be declined": {`{"tenders":[{"pan":"4000000000000002"}]}`, "declined", http.StatusPaymentRequired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := startReceiver("processor", anyPort, answerAnySale)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.close()
+			if code, body := send(t, r, "a", c.body); code != c.code || gjson.Get(body, "status").String() != c.status {
+				t.Errorf("%d %s", code, body)
+			}
+		})
 	}
 }

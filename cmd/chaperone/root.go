@@ -33,6 +33,7 @@ type app struct {
 func commands(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newDemoCommand(a),
+		newInitCommand(a),
 		newCheckCommand(a),
 		newSchemaCommand(a),
 		newTestCommand(a),

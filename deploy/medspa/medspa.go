@@ -18,6 +18,22 @@ const (
 	LedgerURL    = "http://127.0.0.1:9103"
 	// FrontDeskKeySHA256 is the hash of no key that anybody has.
 	FrontDeskKeySHA256 = "6f5b8c1d2a90e3474bd1c86a05f7e92c3d18ab64f05e79c2b3a6d7180e4f92c5"
+	// The agreements, as lines of the destinations have them.
+	ProcessorAgreement = "    agreement: {kind: DPA, reference: PP-2291, expires: 2031-03-31}\n"
+	EHRAgreement       = "agreement: {kind: BAA, reference: EHR-7, expires: 2031-12-31}"
+	// SchemaLine tells an editor of a schema that is beside the sample alone.
+	SchemaLine = "# yaml-language-server: $schema=../schema/rules.schema.json\n"
+	// KeyComment says that nobody has the key.
+	KeyComment = "    # The hash of a key that nobody has: make your own by\n    #   chaperone callers add front-desk\n"
+)
+
+// What both the policy and its tests say, and may say more than once.
+const (
+	// Caller is the name of the POS.
+	Caller = "front-desk"
+	// AfterAgreement is a day after the end of the record's agreement, in the
+	// tests.
+	AfterAgreement = "now: 2032-01-01"
 	// CardToken stands in bodies/token-instead-of-card.json for a token, which
 	// can only be made at run time.
 	CardToken = "CARD_TOKEN"

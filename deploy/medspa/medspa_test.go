@@ -52,7 +52,8 @@ func TestPlacesToPutOnesOwnOccurOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []string{medspa.ProcessorURL, medspa.EHRURL, medspa.LedgerURL, medspa.FrontDeskKeySHA256} {
+	for _, s := range []string{medspa.ProcessorURL, medspa.EHRURL, medspa.LedgerURL, medspa.FrontDeskKeySHA256,
+		medspa.ProcessorAgreement, medspa.EHRAgreement, medspa.SchemaLine, medspa.KeyComment} {
 		if n := strings.Count(string(text), s); n != 1 {
 			t.Errorf("%q occurs %d times", s, n)
 		}
