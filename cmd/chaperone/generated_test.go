@@ -50,5 +50,6 @@ func generated(t *testing.T) []generatedFile {
 		}
 		files = append(files, generatedFile{"deploy/schema/" + f.name + ".schema.json", text})
 	}
+	files = append(files, generatedFile{configurationFile, configurationPage(t)})
 	return append(files, generatedFile{"docs/codes.md", []byte(codesPage())}, generatedFile{"docs/commands.md", []byte(commandsPage())})
 }

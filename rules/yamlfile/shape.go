@@ -27,6 +27,7 @@ type Shape struct {
 	ways     []*Shape // isEither: at most one of each kind of node
 	standard any      // the default; nil: none that could be written
 	examples []any
+	see      []string // pages of docs that say more
 }
 
 type shapeKind uint8

@@ -1,6 +1,7 @@
 package yamlfile_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -120,5 +121,41 @@ func TestEveryShapeSaysWhatItIs(t *testing.T) {
 	}
 	if strings.Contains(string(text), `"b"`) {
 		t.Error("a refused key is offered")
+	}
+}
+
+func TestRows(t *testing.T) {
+	shape := yamlfile.Keys("A file.",
+		yamlfile.Must("word", yamlfile.Word("A word.", "minor", "major").Default("minor").See("words.md")),
+		yamlfile.May("bytes", yamlfile.Bytes("A size.", 1<<10, 4<<20).Example("2MiB")),
+		yamlfile.May("lists", yamlfile.Many("Some places.", yamlfile.Text("A path of the body.").Example("a.b"))),
+		yamlfile.May("either", yamlfile.Either("A path, or a map.", yamlfile.Text("A path."),
+			yamlfile.Keys("A map.", yamlfile.May("a", yamlfile.Truth("A truth.")), yamlfile.Refused("b")))),
+		yamlfile.May("names", yamlfile.Names("Names.", "", yamlfile.Either("What it is.", yamlfile.Text("A path."),
+			yamlfile.Keys("A map.", yamlfile.May("a", yamlfile.Truth("A truth.")))))),
+		yamlfile.May("list", yamlfile.ListOf("Maps.", yamlfile.Keys("A map.", yamlfile.May("a", yamlfile.Whole("A number.", 1, 9))))),
+	)
+	want := `word | ` + "`minor` or `major` | `minor`" + ` | true | A word. |  | [words.md]
+bytes | size, 1KiB to 4MiB |  | false | A size. | ` + "`2MiB`" + ` | []
+lists | text, or a list |  | false | Some places. A path of the body. | ` + "`a.b`" + ` | []
+either | text; or map |  | false | A path, or a map. |  | []
+either.a | ` + "`true` or `false`" + ` |  | false | A truth. |  | []
+either.b refused
+names | map of names |  | false | Names. |  | []
+names.* | text; or map |  | false | What it is. |  | []
+names.*.a | ` + "`true` or `false`" + ` |  | false | A truth. |  | []
+list | list of maps |  | false | Maps. |  | []
+list.#.a | number, 1 to 9 |  | false | A number. |  | []
+`
+	var b strings.Builder
+	for _, r := range shape.Rows() {
+		if r.Refused {
+			fmt.Fprintln(&b, r.Place, "refused")
+			continue
+		}
+		fmt.Fprintln(&b, r.Place, "|", r.Value, "|", r.Default, "|", r.Must, "|", r.Doc, "|", r.Example, "|", r.See)
+	}
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", b.String(), want)
 	}
 }
