@@ -176,12 +176,9 @@ func (w *encoder) lists(e *Entry) {
 			w.leg(&e.Legs[i])
 		}
 	}
-	if len(e.Decisions) > 0 {
-		w.count(hasDecisions, len(e.Decisions))
-		var before decided
-		for i := range e.Decisions {
-			w.decision(&e.Decisions[i], &before)
-		}
+	if n := len(e.Decisions) + len(e.Prepared); n > 0 {
+		w.count(hasDecisions, n)
+		w.decisions(e)
 	}
 	if len(e.Tokens) > 0 {
 		w.count(hasTokens, len(e.Tokens))
@@ -268,150 +265,6 @@ func (w *encoder) leg(l *Leg) {
 		w.b = binary.AppendUvarint(w.b, uint64(l.Tries))
 	}
 }
-
-// What the first byte of a decision says: two bits each of its rule, label and
-// class, one each of its recipient and pattern.
-const (
-	ruleName  = 0 // follows
-	ruleLabel = 1 // it is "labels." and the label
-	ruleClass = 2 // it is "basket.classes." and the class
-	ruleToken = 3 // it is "token." and the label
-
-	ruleBits   = 3
-	labelSame  = 1 << 2 // as in the decision before
-	labelName  = 2 << 2 // follows
-	labelBits  = 3 << 2
-	classSame  = 1 << 4
-	className  = 2 << 4
-	classBits  = 3 << 4
-	toName     = 1 << 6 // follows; else it is that of the decision before
-	patternHas = 1 << 7
-)
-
-// The second byte of a decision is its form and, above that, its count.
-const (
-	formBits   = 0x0f
-	formName   = 0x0f // follows
-	countShift = 4
-	countMore  = 0x0f // follows
-)
-
-const (
-	prefixLabel = "labels."
-	prefixClass = "basket.classes."
-	prefixToken = "token."
-)
-
-// decided is what a decision leaves to the one after it, as it was written.
-type decided struct{ label, class, to Name }
-
-func (w *encoder) decision(d *Decision, before *decided) {
-	var head byte
-	var label, class, to found
-	if d.Label != "" {
-		head |= labelSame
-		if d.Label != before.label {
-			if label = w.find(d.Label); label.text != before.label {
-				head, before.label = head^labelSame|labelName, label.text
-			}
-		}
-	} else {
-		before.label = ""
-	}
-	if d.Class != "" {
-		head |= classSame
-		if d.Class != before.class {
-			if class = w.find(d.Class); class.text != before.class {
-				head, before.class = head^classSame|className, class.text
-			}
-		}
-	} else {
-		before.class = ""
-	}
-	if d.To != before.to {
-		if to = w.find(d.To); to.text != before.to {
-			head |= toName
-			before.to = to.text
-		}
-	}
-	if d.Pattern != "" {
-		head |= patternHas
-	}
-	rule := ruleOf(d.Rule, before)
-	head |= rule
-	form, count := formOf(d.Form), byte(countMore)
-	if d.Count < countMore {
-		count = byte(max(0, d.Count))
-	}
-	w.b = append(w.b, head, form|count<<countShift)
-	if rule == ruleName {
-		w.text(d.Rule)
-	}
-	if head&labelName != 0 {
-		w.put(label)
-	}
-	if head&className != 0 {
-		w.put(class)
-	}
-	if head&toName != 0 {
-		w.put(to)
-	}
-	if head&patternHas != 0 {
-		w.text(d.Pattern)
-	}
-	if form == formName {
-		w.text(d.Form)
-	}
-	if count == countMore {
-		w.b = binary.AppendUvarint(w.b, uint64(d.Count))
-	}
-}
-
-// ruleOf says whether a rule follows from the label or the class, as they are
-// written. Then it is as fit to be written as these: a prefix that ends in a
-// dot makes no row of digits longer.
-func ruleOf(rule Name, of *decided) byte {
-	switch {
-	case len(rule) > maxName:
-	case of.label != "" && follows(rule, prefixLabel, of.label):
-		return ruleLabel
-	case of.class != "" && follows(rule, prefixClass, of.class):
-		return ruleClass
-	case of.label != "" && follows(rule, prefixToken, of.label):
-		return ruleToken
-	}
-	return ruleName
-}
-
-func follows(rule, prefix, name Name) bool {
-	return len(rule) == len(prefix)+len(name) && rule[:len(prefix)] == prefix && rule[len(prefix):] == name
-}
-
-// formOf returns the number of a form.
-func formOf(form Name) byte {
-	switch form {
-	case "":
-		return 0
-	case "plain":
-		return 1
-	case "generalize":
-		return 2
-	case "alias":
-		return 3
-	case "token":
-		return 4
-	case "mask":
-		return 5
-	case "drop":
-		return 6
-	case "block":
-		return 7
-	}
-	return formName
-}
-
-// forms are the forms that have a number.
-var forms = [...]Name{"", "plain", "generalize", "alias", "token", "mask", "drop", "block"}
 
 // What the first byte of a stretch says.
 const (

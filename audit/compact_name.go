@@ -29,14 +29,16 @@ const (
 // encoder.b.
 type slot struct {
 	from, to uint32
-	symbol   int32 // -1: none
+	symbol   int32 // noSymbol: none
 }
 
 // found is a name that is fit to be written.
 type found struct {
 	text   Name
-	symbol int // of the encoder's Names; -1: none
+	symbol int // of the encoder's Names; noSymbol: none
 }
+
+const noSymbol = -1
 
 // begin makes an encoder ready for an entry that bears names of a policy.
 func (w *encoder) begin(names *Names) {
@@ -63,7 +65,7 @@ func (w *encoder) find(text Name) found {
 			return found{text, s}
 		}
 	}
-	return found{clean(text), -1}
+	return found{clean(text), noSymbol}
 }
 
 // text writes a name.

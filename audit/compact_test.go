@@ -223,6 +223,10 @@ func TestCompactAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { dst = s.Seal(dst[:0], &e) }); n != 0 && !raceEnabled {
 		t.Errorf("%v allocations", n)
 	}
+	e = prepare(&e, 0, func() *Names { return names })
+	if n := testing.AllocsPerRun(100, func() { dst = s.Seal(dst[:0], &e) }); n != 0 && !raceEnabled {
+		t.Errorf("%v allocations where decisions are prepared", n)
+	}
 }
 
 // noSeal leaves a text as it is.

@@ -46,7 +46,7 @@ func (e *Entry) Append(dst []byte) []byte {
 	w.name("target", e.Target)
 	w.name("why", e.Why)
 	w.legs(e.Legs)
-	w.decisions(e.Decisions)
+	w.decisions(e)
 	w.tokens(e.Tokens)
 	w.stretches(e.Chains)
 	return append(w.b, '}')
@@ -122,19 +122,29 @@ func (w *object) legs(legs []Leg) {
 	}
 }
 
-func (w *object) decisions(decisions []Decision) {
-	for i := range decisions {
-		d := &decisions[i]
-		w.open("decisions", i)
-		w.name("rule", d.Rule)
-		w.name("pattern", d.Pattern)
-		w.name("label", d.Label)
-		w.name("class", d.Class)
-		w.name("form", d.Form)
-		w.name("to", d.To)
-		w.number("count", int64(d.Count))
-		w.close(i == len(decisions)-1)
+func (w *object) decisions(e *Entry) {
+	n := len(e.Decisions) + len(e.Prepared)
+	for i := range e.Decisions {
+		w.decision(&e.Decisions[i], i, n)
 	}
+	for i := range e.Prepared {
+		d := e.Prepared[i].Template.decision
+		d.Count = e.Prepared[i].Count
+		w.decision(&d, len(e.Decisions)+i, n)
+	}
+}
+
+// decision writes the i-th of n decisions.
+func (w *object) decision(d *Decision, i, n int) {
+	w.open("decisions", i)
+	w.name("rule", d.Rule)
+	w.name("pattern", d.Pattern)
+	w.name("label", d.Label)
+	w.name("class", d.Class)
+	w.name("form", d.Form)
+	w.name("to", d.To)
+	w.number("count", int64(d.Count))
+	w.close(i == n-1)
 }
 
 func (w *object) tokens(tokens []Token) {

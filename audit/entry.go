@@ -65,6 +65,10 @@ type Entry struct {
 	Decisions []Decision `json:"decisions,omitempty"` // nil, never empty, where there are none
 	Tokens    []Token    `json:"tokens,omitempty"`    // nil, never empty, where there are none
 
+	// Prepared are decisions as well, behind Decisions. An entry that was read
+	// has none.
+	Prepared []Prepared `json:"-"`
+
 	Chains []Stretch `json:"chains,omitempty"` // cut: the stretch that was archived; witness: heads of others. nil, never empty
 }
 

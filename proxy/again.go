@@ -96,7 +96,7 @@ func (x *exchange) sendAgain(c *claim) (look bool, e *reason.Error) {
 	entry.Rule = audit.Name("routes." + r.Name + ".on_doubt")
 	x.legs[r.Primary].key = c.Primary.Key
 	x.addLegs(entry)
-	entry.Decisions = appendDecisions(entry.Decisions, x.legs[r.Primary].chosen, u.dest.Name)
+	x.decided(x.legs[r.Primary].chosen, u.dest.Name)
 	if err := x.s.recordEntry(entry); err != nil {
 		turn.giveBack(x.s.work)
 		return false, refuse(reason.StoreUnavailable, "the store did not take the record in time, so nothing is forwarded")

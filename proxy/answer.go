@@ -41,7 +41,7 @@ func (x *exchange) renderAnswer(u *upstream) reason.Code {
 			return x.cannotPass(reason.EgressBlocked)
 		}
 	}
-	x.count(x.ansView.Decisions())
+	x.count(x.ansView.Chosen(), x.p.plan.Callers[x.caller].Name)
 	return reason.None
 }
 

@@ -87,8 +87,8 @@ type leg struct {
 	buf    []byte // what body stands in, where something changed
 	target []byte
 	fields []field
-	texts  []byte             // what the fields' values stand in
-	chosen []rewrite.Decision // the view's
+	texts  []byte           // what the fields' values stand in
+	chosen []rewrite.Chosen // the view's
 	forms  []heldForm
 	status int
 	key    string
@@ -180,7 +180,7 @@ func (s *Server) end(x *exchange) {
 	x.claim = claim{Legs: x.claim.Legs[:0]}
 	x.again = nil
 	resetUnit(x.unit)
-	x.entry = audit.Entry{Legs: x.entry.Legs[:0], Decisions: x.entry.Decisions[:0], Tokens: x.entry.Tokens[:0]}
+	x.entry = audit.Entry{Legs: x.entry.Legs[:0], Prepared: x.entry.Prepared[:0], Tokens: x.entry.Tokens[:0]}
 	x.ctx, x.p = nil, nil
 	x.answer = storedAnswer{Fields: x.answer.Fields[:0]}
 	x.id, x.key, x.names, x.subject, x.mac = "", "", store.Names{}, "", x.mac[:0]

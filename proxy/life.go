@@ -158,8 +158,8 @@ func (x *exchange) render() *reason.Error {
 			return &reason.Error{Code: reason.EgressBlocked, Rule: x.legRule(i), Offset: -1,
 				Detail: "a card number would have left for a destination that may not see it"}
 		}
-		l.chosen = l.view.Decisions()
-		x.count(l.chosen)
+		l.chosen = l.view.Chosen()
+		x.count(l.chosen, u.dest.Name)
 	}
 	return nil
 }
@@ -187,12 +187,6 @@ func (x *exchange) leaks(l *leg) bool {
 		}
 	}
 	return false
-}
-
-func (x *exchange) count(decisions []rewrite.Decision) {
-	for i := range decisions {
-		x.p.metrics.Decision(decisions[i].Label, decisions[i].Form, decisions[i].Count)
-	}
 }
 
 // measure hands the request to the metrics.

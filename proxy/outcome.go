@@ -135,7 +135,7 @@ func (x *exchange) addAnswer(u *store.Unit, entry *audit.Entry) {
 		return
 	}
 	u.Commands = x.tokens.store(u.Commands, entry)
-	entry.Decisions = appendDecisions(entry.Decisions, x.ansView.Decisions(), x.p.plan.Callers[x.caller].Name)
+	x.decided(x.ansView.Chosen(), x.p.plan.Callers[x.caller].Name)
 }
 
 // dropBodies deletes the large bodies that the outcome leaves nobody to send.

@@ -13,7 +13,8 @@ import (
 )
 
 // policy is a plan with everything that is derived from it. A request holds
-// one to its end. It is immutable but for the pools of its upstreams.
+// one to its end. It is immutable but for the pools of its upstreams, and what
+// it has prepared.
 type policy struct {
 	plan      *rules.Plan
 	engine    *rewrite.Engine
@@ -23,6 +24,7 @@ type policy struct {
 	pan       rules.LabelID
 	sees      [][]byte // by caller: what it is cleared for, as a short text
 	names     *audit.Names
+	choices   choices
 }
 
 // newPolicy derives a policy. One that is only to be shown does without the

@@ -9,7 +9,6 @@ import (
 	"chaperone/audit"
 	"chaperone/rules"
 	"chaperone/rules/reason"
-	"chaperone/rules/rewrite"
 	"chaperone/store"
 	"chaperone/vault/letters"
 )
@@ -214,7 +213,7 @@ func (x *exchange) compose() {
 	for i := range r.Legs {
 		entry.Legs = append(entry.Legs, audit.Leg{Name: audit.Name(r.Legs[i].Name), To: audit.Name(x.p.plan.Destinations[r.Legs[i].Destination].Name), State: x.legs[i].state})
 		if x.legs[i].state != audit.LegSkipped {
-			entry.Decisions = appendDecisions(entry.Decisions, x.legs[i].chosen, x.p.plan.Destinations[r.Legs[i].Destination].Name)
+			x.decided(x.legs[i].chosen, x.p.plan.Destinations[r.Legs[i].Destination].Name)
 		}
 	}
 	u.Entries = append(u.Entries, x.sealEntry(entry))
@@ -299,7 +298,7 @@ func (x *exchange) entryNow(kind audit.Kind, result audit.Result, code reason.Co
 	x.entry = audit.Entry{Time: x.wall, Kind: kind, Request: audit.ID(x.id), Origin: x.origin, Plan: audit.ID(x.p.plan.Hash),
 		Key: audit.ID(x.key), Attempt: x.attempt, Subject: audit.ID(x.subject), Result: result, Reason: code,
 		Took: audit.MicrosOf(x.at.Sub(x.start)), Waited: audit.MicrosOf(x.waited),
-		Legs: x.entry.Legs[:0], Decisions: x.entry.Decisions[:0], Tokens: x.entry.Tokens[:0]}
+		Legs: x.entry.Legs[:0], Prepared: x.entry.Prepared[:0], Tokens: x.entry.Tokens[:0]}
 	e := &x.entry
 	if x.key == "" {
 		e.Attempt = 0
@@ -311,14 +310,6 @@ func (x *exchange) entryNow(kind audit.Kind, result audit.Result, code reason.Co
 		e.Route, e.Purpose = audit.Name(x.p.plan.Routes[x.route].Name), audit.Name(x.p.plan.Routes[x.route].Purpose)
 	}
 	return e
-}
-
-func appendDecisions(dst []audit.Decision, decisions []rewrite.Decision, to string) []audit.Decision {
-	for _, d := range decisions {
-		dst = append(dst, audit.Decision{Rule: audit.Name(d.Rule), Pattern: audit.Name(d.Pattern), Label: audit.Name(d.Label),
-			Class: audit.Name(d.Class), Form: audit.Name(d.Form.String()), To: audit.Name(to), Count: d.Count})
-	}
-	return dst
 }
 
 // errStranger says that a register does not open under this keyring.

@@ -18,7 +18,7 @@ func BenchmarkRequest(b *testing.B) {
 			m.Begin()
 			p.Request(Request{Route: 0, Status: 200, Took: time.Millisecond, Waited: time.Millisecond, BodyIn: 1600, BodyOut: 300})
 			p.Outcome(0, audit.ResultReleased)
-			p.Decision("pan", rules.Token, 1)
+			p.Decided("pan", rules.Token).Add(1)
 			p.Leg(0, LegAccepted)
 			p.Upstream(0, time.Millisecond)
 			m.End()

@@ -94,10 +94,10 @@ func exercised() *Metrics {
 	p.Request(Request{Route: 99, Status: 777, Reason: "made_up", Took: 1, Waited: 2})
 	p.Outcome(0, audit.ResultReleased)
 	p.Outcome(0, audit.ResultDead)
-	p.Decision("pan", rules.Token, 2)
-	p.Decision("phi.unheard", rules.Drop, 1)
-	p.Decision("sad", rules.Form(99), 1)
-	p.Decision("pan", rules.Mask, -5)
+	p.Decided("pan", rules.Token).Add(2)
+	p.Decided("phi.unheard", rules.Drop).Add(1)
+	p.Decided("sad", rules.Form(99)).Add(1)
+	p.Decided("pan", rules.Mask).Add(-5)
 	p.Leg(1, LegAccepted)
 	p.Leg(1, LegResult(200))
 	p.Upstream(0, 79*time.Millisecond)
@@ -185,7 +185,7 @@ func TestMetricsAreBounded(t *testing.T) {
 	send := func(from, to int) {
 		for i := from; i < to; i++ {
 			p.Request(Request{Route: i + 5, Status: 600 + i, Reason: reason.Code(strings.Repeat("x", i+1))})
-			p.Decision(strings.Repeat("y", i+1), rules.Form(50+i), 1)
+			p.Decided(strings.Repeat("y", i+1), rules.Form(50+i)).Add(1)
 			p.Minted(rules.LabelID(50+i), 1)
 			p.Leg(10+i, LegAccepted)
 		}
@@ -223,7 +223,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		p.Request(Request{Route: 1, Status: 422, Reason: reason.Blocked, Took: time.Millisecond, BodyIn: 5})
 		p.Request(Request{Route: -1, Status: 404, Reason: reason.RouteUnknown})
 		p.Outcome(0, audit.ResultVoid)
-		p.Decision("pan", rules.Token, 1)
+		p.Decided("pan", rules.Token).Add(1)
 		p.Leg(1, LegBroken)
 		p.Upstream(1, time.Second)
 		p.Minted(0, 1)

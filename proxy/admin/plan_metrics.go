@@ -153,15 +153,22 @@ func (p *PlanMetrics) SentAgain(route int, byProxy bool) {
 	p.again.at(route, who).Inc()
 }
 
-// Decision counts n values of a label, by name, that went on in a form. An
-// item without a label is label "", which counts as "other".
-func (p *PlanMetrics) Decision(label string, form rules.Form, n int) {
+// Decided returns the counter of values of a label, by name, that went on in a
+// form. An item without a label is label "", which counts as "other".
+func (p *PlanMetrics) Decided(label string, form rules.Form) Counter {
 	slot, ok := p.labels[label]
 	if !ok {
 		slot = -1
 	}
-	add(p.decisions.at(slot, int(form)), n)
+	return Counter{p.decisions.at(slot, int(form))}
 }
+
+// Counter is one of the metrics, for those who look it up once. It is safe for
+// concurrent use.
+type Counter struct{ counter prometheus.Counter }
+
+// Add counts n more; a negative n is none.
+func (c Counter) Add(n int) { add(c.counter, n) }
 
 // Leg counts the result of a call or the end of a queued leg.
 func (p *PlanMetrics) Leg(destination int, r LegResult) { p.legs.at(destination, int(r)).Inc() }

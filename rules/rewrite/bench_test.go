@@ -65,7 +65,7 @@ func (c *cycle) run(t testing.TB) {
 			t.Fatal(err)
 		}
 		c.out = out
-		v.Decisions()
+		v.Chosen()
 	}
 	c.m.Reset()
 }

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"math"
+	"sync/atomic"
 
 	"chaperone/rules"
 	"chaperone/rules/basket"
@@ -18,7 +19,8 @@ type Limits struct {
 	Depth int
 }
 
-// Engine is a compiled Plan. It is immutable and safe for concurrent use.
+// Engine is a compiled Plan. It is immutable, but for the choices that it has
+// made, and safe for concurrent use.
 type Engine struct {
 	plan       *rules.Plan
 	sad        rules.LabelID
@@ -28,6 +30,7 @@ type Engine struct {
 	answers    []*program
 	fixed      fixedTexts
 	texts      []textLabels
+	choices    atomic.Int64 // how many were made
 }
 
 // Plan returns the plan from which the engine was compiled.

@@ -52,7 +52,7 @@ func TestWorkIsLinear(t *testing.T) {
 				if len(v.frames) != 0 || len(m.stack) != 0 {
 					t.Errorf("%d frames and %d containers are left open", len(v.frames), len(m.stack))
 				}
-				return len(m.tape) + len(m.spans), len(v.edits) + len(v.tally.keys)
+				return len(m.tape) + len(m.spans), len(v.edits) + len(v.tally.chosen)
 			}
 			nodes, edits := cost(50)
 			manyNodes, manyEdits := cost(5000)

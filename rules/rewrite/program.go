@@ -88,6 +88,7 @@ type party struct {
 	panLabel    rules.LabelID
 	set         []setMember
 	leg         *rules.Leg // nil for a caller
+	choices     *choices   // as they were asked for
 }
 
 // detects says which detectors the plan's labels ask for.
@@ -139,7 +140,7 @@ func (p *program) newParty(sees rules.Clearance) party {
 	if p.basket != nil {
 		classes += len(p.basket.Classes)
 	}
-	out := party{sees: sees, destination: -1, bit: 1, panLabel: rules.NoLabel, forms: make([]rules.Form, classes*p.stride)}
+	out := party{sees: sees, destination: -1, bit: 1, panLabel: rules.NoLabel, choices: new(choices), forms: make([]rules.Form, classes*p.stride)}
 	for c := range classes {
 		for s, set := range p.table.Sets {
 			at := c*p.stride + s*2

@@ -5,16 +5,16 @@ import (
 	"chaperone/rules/rewrite/automaton"
 )
 
-// tally counts decisions by a key: what decided, of which class, into which
-// form.
+// tally counts what is decided.
 type tally struct {
-	keys   []tallyKey
-	counts []int
-	slots  []int32 // index plus one, open addressing
-	last   tallyKey
-	at     int // of last in keys
+	chosen []Chosen // in the order in which the body first asked for them
+	places []int32  // by the place of a choice: its index in chosen plus one, zero for none
+	last   tallyKey // of keyed; noKey for none
+	keyed  *keyed
 }
 
+// tallyKey says what decided, of which class, and into which form. The choices
+// of a party are found by it.
 type tallyKey uint64
 
 // tallyKind says what the number of a tallyKey is.
@@ -42,46 +42,40 @@ func (k tallyKey) form() rules.Form     { return rules.Form(uint8(k >> 32)) }
 func (k tallyKey) number() uint32       { return uint32(k) }
 
 func (t *tally) reset() {
-	t.keys, t.counts = t.keys[:0], t.counts[:0]
-	clear(t.slots)
-	t.last, t.at = noKey, 0
+	for i := range t.chosen {
+		t.places[t.chosen[i].place] = 0
+	}
+	t.chosen, t.last, t.keyed = t.chosen[:0], noKey, nil
 }
 
 // noKey is none of any decision.
 const noKey = ^tallyKey(0)
 
-// add counts a decision. Many are made several times in a row.
-func (t *tally) add(k tallyKey) {
+// count counts a decision. Many are made several times in a row.
+func (v *View) count(k tallyKey) {
+	t := &v.tally
 	if k != t.last {
-		t.last, t.at = k, t.index(k)
+		known := v.party.choices.find(k)
+		if known == nil {
+			known = v.party.choices.add(v.m.prog.engine, k, v.expand(k))
+		}
+		t.last, t.keyed = k, known
 	}
-	t.counts[t.at]++
+	for _, c := range t.keyed.of {
+		t.add(c)
+	}
 }
 
-// index returns the index of a key, a new one if need be.
-func (t *tally) index(k tallyKey) int {
-	if 2*(len(t.keys)+1) > len(t.slots) {
-		t.slots = make([]int32, max(32, 2*len(t.slots)))
-		for i := range t.keys {
-			*t.place(t.keys[i]) = int32(i + 1)
-		}
+func (t *tally) add(c *Choice) {
+	if c.place >= len(t.places) {
+		t.places = append(t.places, make([]int32, max(32, c.place+1))...)
 	}
-	slot := t.place(k)
-	if *slot == 0 {
-		t.keys, t.counts = append(t.keys, k), append(t.counts, 0)
-		*slot = int32(len(t.keys))
+	at := &t.places[c.place]
+	if *at == 0 {
+		t.chosen = append(t.chosen, Chosen{Choice: c})
+		*at = int32(len(t.chosen))
 	}
-	return int(*slot - 1)
-}
-
-func (t *tally) place(k tallyKey) *int32 {
-	mask := uint64(len(t.slots) - 1)
-	for at := uint64(k) * 0x9E3779B97F4A7C15 >> 40; ; at++ {
-		slot := &t.slots[at&mask]
-		if *slot == 0 || t.keys[*slot-1] == k {
-			return slot
-		}
-	}
+	t.chosen[*at-1].Count++
 }
 
 // tallyPlace counts a value that is labelled by its place.
@@ -89,13 +83,13 @@ func (v *View) tallyPlace(x *value, form rules.Form) {
 	switch {
 	case x.outside:
 		if len(v.m.prog.engine.texts[x.set].refs) > 0 {
-			v.tally.add(newTallyKey(tallyText, 0, form, x.set))
+			v.count(newTallyKey(tallyText, 0, form, x.set))
 		}
 	case x.set != 0:
-		v.tally.add(newTallyKey(tallyLabels, x.class, form, x.set))
+		v.count(newTallyKey(tallyLabels, x.class, form, x.set))
 	}
 	if x.unlink && form == rules.Alias {
-		v.tally.add(newTallyKey(tallyUnlink, x.class, form, 0))
+		v.count(newTallyKey(tallyUnlink, x.class, form, 0))
 	}
 }
 
@@ -105,24 +99,24 @@ func (v *View) tallySpan(s *span, pan rules.LabelID, class rules.ClassID, form r
 	switch {
 	case s.kind == spanPAN && s.whole && !s.name && pan == v.party.panLabel:
 	case s.kind == spanPAN:
-		v.tally.add(newTallyKey(tallyPAN, class, form, 0))
+		v.count(newTallyKey(tallyPAN, class, form, 0))
 	case s.label != rules.NoLabel:
-		v.tally.add(newTallyKey(tallySealed, class, form, uint32(s.label)))
+		v.count(newTallyKey(tallySealed, class, form, uint32(s.label)))
 	}
 }
 
 // tallyKeep counts a value that the leg does not list, if it is labelled.
 func (v *View) tallyKeep(set uint32, class rules.ClassID, spans []span) {
 	if set != 0 {
-		v.tally.add(newTallyKey(tallyUnkept, class, rules.Drop, set))
+		v.count(newTallyKey(tallyUnkept, class, rules.Drop, set))
 	}
 	for i := range spans {
 		switch s := &spans[i]; {
 		case s.kind == spanPAN && s.whole && !s.name && v.m.prog.panSets[set>>1] == v.party.panLabel:
 		case s.kind == spanPAN:
-			v.tally.add(newTallyKey(tallyPANUnkept, class, rules.Drop, 0))
+			v.count(newTallyKey(tallyPANUnkept, class, rules.Drop, 0))
 		case s.label != rules.NoLabel:
-			v.tally.add(newTallyKey(tallySealedUnkept, class, rules.Drop, uint32(s.label)))
+			v.count(newTallyKey(tallySealedUnkept, class, rules.Drop, uint32(s.label)))
 		}
 	}
 }
@@ -145,7 +139,7 @@ func (v *View) tallyAll(actions []action, class rules.ClassID, i uint32, n *node
 		if a&actUnkept != 0 {
 			kind = tallyUnkept
 		}
-		v.tally.add(newTallyKey(kind, class, form, v.states[s].Set<<1))
+		v.count(newTallyKey(kind, class, form, v.states[s].Set<<1))
 	}
 }
 
@@ -158,59 +152,59 @@ func (v *View) tallyItem(item int, alive bool) {
 			form = seen(v.party.sees, l)
 		}
 	}
-	v.tally.add(newTallyKey(tallyClass, class, form, 0))
+	v.count(newTallyKey(tallyClass, class, form, 0))
 }
 
-// Decisions returns what was decided, in the order in which the body first
-// asked for it. It is valid until the View's next use.
+// Chosen returns what was decided, in the order in which the body first asked
+// for it. It is valid until the View's next use or Reset; the choices stay.
+func (v *View) Chosen() []Chosen { return v.tally.chosen }
+
+// Decisions returns what Chosen does in another form, for those who show it.
 func (v *View) Decisions() []Decision {
-	v.decisions = v.decisions[:0]
-	for i, k := range v.tally.keys {
-		v.expand(k, v.tally.counts[i])
+	var list []Decision
+	for _, c := range v.tally.chosen {
+		list = append(list, Decision{Rule: c.Rule, Pattern: c.Pattern, Label: c.Label, Class: c.Class, Form: c.Form, Count: c.Count})
 	}
-	return v.decisions
+	return list
 }
 
-// expand turns a key into decisions, one for each of its labels.
-func (v *View) expand(k tallyKey, count int) {
+// expand turns a key into choices, one for each of its labels.
+func (v *View) expand(k tallyKey) []Choice {
 	p := v.m.prog
 	e := p.engine
 	names := &e.fixed
-	d := Decision{Class: names.class(k.class()), Form: k.form(), Count: count}
+	d := Choice{Class: names.class(k.class()), Form: k.form()}
 	switch k.kind() {
 	case tallyLabels, tallyUnkept:
-		v.expandSet(d, k)
+		return v.expandSet(d, k)
 	case tallyPAN:
 		d.Rule, d.Label = "detect.pan", e.labelName(v.party.panLabel)
-		v.decided(d)
 	case tallyPANUnkept:
 		d.Rule, d.Label = ruleKeep, e.labelName(v.party.panLabel)
-		v.decided(d)
 	case tallySealed:
 		d.Rule, d.Label = names.tokens[k.number()], e.plan.Labels[k.number()].Name
-		v.decided(d)
 	case tallySealedUnkept:
 		d.Rule, d.Label = ruleKeep, e.plan.Labels[k.number()].Name
-		v.decided(d)
 	case tallyClass:
 		d.Rule, d.Pattern = names.classes[k.class()], names.items
 		d.Label = e.labelName(e.classLabel(k.class()))
-		v.decided(d)
 	case tallyUnlink:
 		d.Rule = "unlink"
-		v.decided(d)
 	case tallyText:
 		t := &e.texts[k.number()]
+		var list []Choice
 		for _, ref := range t.refs {
 			d.Rule, d.Pattern, d.Label = names.labels[ref.Label], t.pattern, e.plan.Labels[ref.Label].Name
-			v.decided(d)
+			list = append(list, d)
 		}
+		return list
 	}
+	return []Choice{d}
 }
 
 const ruleKeep = "keep"
 
-func (v *View) expandSet(d Decision, k tallyKey) {
+func (v *View) expandSet(d Choice, k tallyKey) (list []Choice) {
 	p := v.m.prog
 	e := p.engine
 	for _, ref := range p.table.Sets[k.number()>>1] {
@@ -218,15 +212,16 @@ func (v *View) expandSet(d Decision, k tallyKey) {
 		if k.kind() == tallyUnkept {
 			d.Rule = ruleKeep
 		}
-		v.decided(d)
+		list = append(list, d)
 	}
 	if state(k.number())&stateSAD != 0 && !p.sadSets[k.number()>>1] {
 		d.Rule, d.Label, d.Pattern = "detect.sad", e.labelName(e.sad), ""
 		if k.kind() == tallyUnkept {
 			d.Rule = ruleKeep
 		}
-		v.decided(d)
+		list = append(list, d)
 	}
+	return list
 }
 
 func (p *program) patternOf(ref automaton.LabelRef) string {
@@ -247,16 +242,4 @@ func (v *View) pattern(x *value, label rules.LabelID) string {
 		}
 	}
 	return ""
-}
-
-// decided adds a decision to the list, or its count to that of an equal one.
-func (v *View) decided(d Decision) {
-	for i := range v.decisions {
-		o := &v.decisions[i]
-		if o.Form == d.Form && o.Pattern == d.Pattern && o.Label == d.Label && o.Class == d.Class && o.Rule == d.Rule {
-			o.Count += d.Count
-			return
-		}
-	}
-	v.decisions = append(v.decisions, d)
 }

@@ -30,8 +30,7 @@ type View struct {
 	unalias bool // the request minted aliases for the answer's sender
 	aliases aliasIndex
 
-	tally     tally
-	decisions []Decision
+	tally tally
 
 	texts []edit // of texts outside of the body
 }
