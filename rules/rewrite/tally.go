@@ -9,8 +9,8 @@ import (
 type tally struct {
 	chosen []Chosen // in the order in which the body first asked for them
 	places []int32  // by the place of a choice: its index in chosen plus one, zero for none
-	last   tallyKey // of keyed; noKey for none
-	keyed  *keyed
+	last   tallyKey // of the one choice at index at; noKey for none
+	at     int
 }
 
 // tallyKey says what decided, of which class, and into which form. The choices
@@ -45,7 +45,7 @@ func (t *tally) reset() {
 	for i := range t.chosen {
 		t.places[t.chosen[i].place] = 0
 	}
-	t.chosen, t.last, t.keyed = t.chosen[:0], noKey, nil
+	t.chosen, t.last = t.chosen[:0], noKey
 }
 
 // noKey is none of any decision.
@@ -54,28 +54,42 @@ const noKey = ^tallyKey(0)
 // count counts a decision. Many are made several times in a row.
 func (v *View) count(k tallyKey) {
 	t := &v.tally
-	if k != t.last {
-		known := v.party.choices.find(k)
-		if known == nil {
-			known = v.party.choices.add(v.m.prog.engine, k, v.expand(k))
-		}
-		t.last, t.keyed = k, known
+	if k == t.last {
+		t.chosen[t.at].Count++
+		return
 	}
-	for _, c := range t.keyed.of {
-		t.add(c)
+	v.countOther(k)
+}
+
+// countOther counts a decision that is another one than before, or of several
+// labels.
+func (v *View) countOther(k tallyKey) {
+	t := &v.tally
+	known := v.party.choices.find(k)
+	if known == nil {
+		known = v.party.choices.add(v.m.prog.engine, k, v.expand(k))
+	}
+	for _, c := range known.of {
+		t.at = t.add(c)
+	}
+	if t.last = k; len(known.of) != 1 {
+		t.last = noKey
 	}
 }
 
-func (t *tally) add(c *Choice) {
+// add counts a choice, and returns its index.
+func (t *tally) add(c *Choice) int {
 	if c.place >= len(t.places) {
 		t.places = append(t.places, make([]int32, max(32, c.place+1))...)
 	}
-	at := &t.places[c.place]
-	if *at == 0 {
+	at := t.places[c.place] - 1
+	if at < 0 {
+		at = int32(len(t.chosen))
 		t.chosen = append(t.chosen, Chosen{Choice: c})
-		*at = int32(len(t.chosen))
+		t.places[c.place] = at + 1
 	}
-	t.chosen[*at-1].Count++
+	t.chosen[at].Count++
+	return int(at)
 }
 
 // tallyPlace counts a value that is labelled by its place.
