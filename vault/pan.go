@@ -71,22 +71,21 @@ func firstIndex(first byte) int {
 // luhn returns the sum of Luhn's formula modulo ten, zero for a valid number;
 // ok is false where there is anything but digits.
 func luhn(digits []byte) (sum int, ok bool) {
-	double := len(digits)%2 == 0
-	for _, c := range digits {
-		d := int(c) - '0'
-		if d < 0 || d > 9 {
-			return 0, false
+	total, most := uint(0), byte(0)
+	for rest := digits; len(rest) > 0; {
+		d := rest[len(rest)-1] - '0'
+		total, most = total+uint(d), max(most, d)
+		if rest = rest[:len(rest)-1]; len(rest) > 0 {
+			d = rest[len(rest)-1] - '0'
+			total, most = total+uint(doubled[d&15]), max(most, d)
+			rest = rest[:len(rest)-1]
 		}
-		if double {
-			if d *= 2; d > 9 {
-				d -= 9
-			}
-		}
-		sum += d
-		double = !double
 	}
-	return sum % 10, true
+	return int(total % 10), most <= 9
 }
+
+// doubled is what a digit counts that Luhn's formula doubles.
+var doubled = [16]byte{0, 2, 4, 6, 8, 1, 3, 5, 7, 9}
 
 // symbolOf returns the card's first digit and the slot that a token names; ok
 // is false where token does not have the shape of a pan token.
@@ -173,7 +172,11 @@ func setRemainder(number []byte, remainder int) {
 // says that no card can be behind the token; dst is then returned as it was.
 // It does not allocate where dst has room.
 func (t *Tokens) RevealPAN(dst, token []byte) ([]byte, error) {
-	return t.revealPAN(dst, token, t.ring.PAN())
+	first, slot, ok := symbolOf(token)
+	if !ok {
+		return dst, ErrUnknown
+	}
+	return t.revealPAN(dst, token, t.ring.PAN(), first, slot)
 }
 
 // RevealKnown is RevealPAN for a token that the index knows under key, which
@@ -182,16 +185,21 @@ func (t *Tokens) RevealPAN(dst, token []byte) ([]byte, error) {
 // ErrUnknown.
 func (t *Tokens) RevealKnown(dst, token, key []byte) ([]byte, error) {
 	live := t.ring.PAN()
-	var buf [IndexKeyLen]byte
-	if subtle.ConstantTimeCompare(t.indexKey(buf[:0], token, live), key) != 1 {
+	first, slot, ok := symbolOf(token)
+	if !ok {
 		return dst, ErrUnknown
 	}
-	return t.revealPAN(dst, token, live)
+	var buf [IndexKeyLen]byte
+	if subtle.ConstantTimeCompare(t.indexKey(buf[:0], token, live.Slots[slot].Generation), key) != 1 {
+		return dst, ErrUnknown
+	}
+	return t.revealPAN(dst, token, live, first, slot)
 }
 
-func (t *Tokens) revealPAN(dst, token []byte, live *keys.PANKeys) ([]byte, error) {
-	first, slot, ok := symbolOf(token)
-	if !ok || live.Slots[slot].Cipher == nil {
+// revealPAN is RevealPAN for a token whose symbol names the card's first digit
+// and the slot.
+func (t *Tokens) revealPAN(dst, token []byte, live *keys.PANKeys, first byte, slot int) ([]byte, error) {
+	if live.Slots[slot].Cipher == nil {
 		return dst, ErrUnknown
 	}
 	n := len(token)

@@ -63,7 +63,6 @@ func (t *Tokens) Scope() string { return string(t.scope) }
 // would be an allocation if it were on the stack.
 type scratch struct {
 	blob, ad, text []byte
-	generation     [1]byte
 	mac            [sha256.Size]byte
 }
 
@@ -96,19 +95,18 @@ const (
 // vaulted tokens are stored under theirs, and revoked ones of every format are
 // marked under it.
 func (t *Tokens) IndexKey(dst, token []byte) []byte {
-	return t.indexKey(dst, token, t.ring.PAN())
+	generation := 0
+	if _, slot, ok := symbolOf(token); ok {
+		generation = t.ring.PAN().Slots[slot].Generation
+	}
+	return t.indexKey(dst, token, generation)
 }
 
-func (t *Tokens) indexKey(dst, token []byte, live *keys.PANKeys) []byte {
-	s := scratches.Get().(*scratch)
-	s.generation[0] = 0
-	if _, slot, ok := symbolOf(token); ok {
-		s.generation[0] = byte(live.Slots[slot].Generation)
-	}
-	mac := t.ring.MAC(s.mac[:0], purposeIndex, t.scope, s.generation[:], token)
-	dst = letters.Encode(dst, mac[:indexBytes])
-	s.release()
-	return dst
+// indexKey is IndexKey for a generation; zero stands for none.
+func (t *Tokens) indexKey(dst, token []byte, generation int) []byte {
+	var sum [sha256.Size]byte
+	mac := t.ring.MAC(sum[:0], purposeIndex, t.scope, []byte{byte(generation)}, token)
+	return letters.Encode(dst, mac[:indexBytes])
 }
 
 // Alias appends the pseudonym of a value for one destination to dst: al_ and 20

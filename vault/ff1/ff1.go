@@ -18,6 +18,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"sync"
 )
@@ -92,7 +93,19 @@ func (c *Cipher) crypt(dst, tweak, digits []byte, encrypt bool) ([]byte, error) 
 
 // scratch is what is handed to AES. It is pooled because a slice handed to an
 // interface escapes to the heap.
-type scratch struct{ b [aes.BlockSize]byte }
+type scratch struct {
+	b [aes.BlockSize]byte
+	start
+}
+
+// start is the state of the CBC-MAC after P and the first block of a tweak. It
+// is the same for all numbers of one length whose tweaks begin alike, and says
+// nothing of them.
+type start struct {
+	of         *Cipher
+	n, tweak   int // lengths
+	head, then [aes.BlockSize]byte
+}
 
 var pool = sync.Pool{New: func() any { return new(scratch) }}
 
@@ -109,7 +122,13 @@ func (c *Cipher) narrow(dst, tweak, digits []byte, encrypt bool) []byte {
 
 	s := pool.Get().(*scratch)
 	last0, last1 := c.prefix(s, tweak, n, byteLen)
-	round := func(i int, half, mod uint64) uint64 {
+	mods := [2]uint64{pow10[u], pow10[v]}
+	inverses := [2]uint64{inverse10[u], inverse10[v]}
+	for i := range rounds {
+		half := b
+		if !encrypt {
+			i, half = rounds-1-i, a
+		}
 		x0, x1 := last0, last1^half
 		if byteLen < 8 {
 			x1 ^= uint64(i) << (8 * byteLen)
@@ -119,51 +138,87 @@ func (c *Cipher) narrow(dst, tweak, digits []byte, encrypt bool) []byte {
 		binary.BigEndian.PutUint64(s.b[:8], x0)
 		binary.BigEndian.PutUint64(s.b[8:], x1)
 		c.block.Encrypt(s.b[:], s.b[:])
+		m, y := mods[i&1], uint64(0)
 		if byteLen <= 4 { // d = 8
-			return binary.BigEndian.Uint64(s.b[:8]) % mod
+			y = remainder(binary.BigEndian.Uint64(s.b[:8]), m, inverses[i&1])
+		} else { // d = 12
+			y = bits.Rem64(uint64(binary.BigEndian.Uint32(s.b[:4])), binary.BigEndian.Uint64(s.b[4:12]), m)
 		}
-		hi, lo := uint64(binary.BigEndian.Uint32(s.b[:4])), binary.BigEndian.Uint64(s.b[4:12]) // d = 12
-		return bits.Rem64(hi, lo, mod)
-	}
-	mods := [2]uint64{pow10[u], pow10[v]}
-	if encrypt {
-		for i := range rounds {
-			a, b = b, add(a, round(i, b, mods[i&1]), mods[i&1])
-		}
-	} else {
-		for i := rounds - 1; i >= 0; i-- {
-			y := round(i, a, mods[i&1])
-			a, b = add(b, mods[i&1]-y, mods[i&1]), a
+		if encrypt {
+			a, b = b, add(a, y, m)
+		} else {
+			a, b = add(b, m-y, m), a
 		}
 	}
-	*s = scratch{}
+	s.b = [aes.BlockSize]byte{}
 	pool.Put(s)
 	return format(format(dst, a, u), b, v)
+}
+
+// inverse10 are 2^64 by the powers of ten, rounded down.
+var inverse10 = func() (p [len(pow10)]uint64) {
+	for i := range p {
+		p[i] = math.MaxUint64 / pow10[i]
+	}
+	return p
+}()
+
+// remainder returns x mod m, which is a power of ten above one, by 2^64/m
+// rounded down: the quotient comes out right, or too small by one. A division
+// takes as long as a block of AES.
+func remainder(x, m, inverse uint64) uint64 {
+	q, _ := bits.Mul64(x, inverse)
+	r := x - q*m
+	if r >= m {
+		r -= m
+	}
+	return r
 }
 
 // prefix returns the state of the CBC-MAC over P and all blocks of Q but the
 // last, with the round-independent bytes of that last block (the end of the
 // tweak and the padding) already added to it.
 func (c *Cipher) prefix(s *scratch, tweak []byte, n, byteLen int) (last0, last1 uint64) {
-	s.b = [aes.BlockSize]byte{1, 2, 1, 0, 0, radix, rounds, byte(n / 2)}
-	binary.BigEndian.PutUint32(s.b[8:], uint32(n))
-	binary.BigEndian.PutUint32(s.b[12:], uint32(len(tweak)))
-	c.block.Encrypt(s.b[:], s.b[:])
-
 	// Q is the tweak, zeros, one byte of round and byteLen of a half, in whole
 	// blocks: every block but the last holds nothing but tweak and zeros.
-	for blocks := (len(tweak) + byteLen + aes.BlockSize) / aes.BlockSize; blocks > 1; blocks-- {
-		k := min(len(tweak), aes.BlockSize)
-		for i, t := range tweak[:k] {
-			s.b[i] ^= t
+	blocks := (len(tweak) + byteLen + aes.BlockSize) / aes.BlockSize
+	if len(tweak) < aes.BlockSize {
+		c.begin(s, n, len(tweak))
+	} else {
+		if s.of != c || s.n != n || s.tweak != len(tweak) || s.head != [aes.BlockSize]byte(tweak) {
+			c.begin(s, n, len(tweak))
+			s.start = start{of: c, n: n, tweak: len(tweak), head: [aes.BlockSize]byte(tweak)}
+			c.chain(s, tweak[:aes.BlockSize])
+			s.then = s.b
 		}
+		s.b = s.then
+		tweak, blocks = tweak[aes.BlockSize:], blocks-1
+	}
+	for ; blocks > 1; blocks-- {
+		k := min(len(tweak), aes.BlockSize)
+		c.chain(s, tweak[:k])
 		tweak = tweak[k:]
-		c.block.Encrypt(s.b[:], s.b[:])
 	}
 	for i, t := range tweak {
 		s.b[i] ^= t
 	}
 	return binary.BigEndian.Uint64(s.b[:8]), binary.BigEndian.Uint64(s.b[8:])
+}
+
+// begin sets the state of the CBC-MAC to that after P.
+func (c *Cipher) begin(s *scratch, n, tweak int) {
+	s.b = [aes.BlockSize]byte{1, 2, 1, 0, 0, radix, rounds, byte(n / 2)}
+	binary.BigEndian.PutUint32(s.b[8:], uint32(n))
+	binary.BigEndian.PutUint32(s.b[12:], uint32(tweak))
+	c.block.Encrypt(s.b[:], s.b[:])
+}
+
+// chain takes a block, or one that ends in zeros, into the CBC-MAC.
+func (c *Cipher) chain(s *scratch, block []byte) {
+	for i, t := range block {
+		s.b[i] ^= t
+	}
+	c.block.Encrypt(s.b[:], s.b[:])
 }
 
 // add returns x + y mod m, for x < m and y ≤ m. The sum may pass 2^64, because

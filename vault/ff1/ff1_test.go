@@ -3,6 +3,7 @@ package ff1
 import (
 	"bytes"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"testing"
 )
@@ -109,6 +110,22 @@ func TestPermutation(t *testing.T) {
 			t.Fatalf("%06d occurs twice", v)
 		}
 		seen[v] = true
+	}
+}
+
+// TestRemainder holds the remainder by multiplication to the division.
+func TestRemainder(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for k := 1; k < len(pow10); k++ {
+		m := pow10[k]
+		for range 20_000 {
+			x := rng.Uint64() >> rng.IntN(64)
+			for _, x := range []uint64{x, x / m * m, x/m*m - 1, x/m*m + m - 1, math.MaxUint64, math.MaxUint64 - x%m} {
+				if got := remainder(x, m, inverse10[k]); got != x%m {
+					t.Fatalf("%d mod %d = %d, want %d", x, m, got, x%m)
+				}
+			}
+		}
 	}
 }
 
