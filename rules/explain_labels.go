@@ -11,14 +11,11 @@ var explainLabels = []diag.Explanation{
 		"No value can come to bear it, so its clearances do nothing.").
 		Example("phi: {paths: [patient]}", "phi: {paths: [patient]}\nnote: {}", "phi: {paths: [patient]}\nnote: {paths: [note]}"),
 	diag.Explain("unknown_detector", "There is no detector of that name.",
-		"A label that nothing finds protects nothing. This version has the detector pan.").
+		"A label that nothing finds protects nothing. There are pan for card numbers, and nhs_number, ssn, mrn, email, phone, date_of_birth, npi and iban.").
 		Example("pan: {paths: [card.number], token: pan}", "pan: {paths: [card.number], detect: [pen]}", "pan: {paths: [card.number], detect: [pan]}"),
-	diag.Explain("detector_not_available", "The detector has a name, and this version does not have it yet.",
-		"To take the word and find nothing would be worse than to refuse it. Label such values by their paths.").
-		Example("phi: {paths: [patient]}", "phi: {paths: [patient], detect: [ssn]}", "phi: {paths: [patient]}"),
-	diag.Explain("detector_label", "The detector pan stands under a label that is not for card numbers.",
-		"What it finds is a card number, whatever the label says.").
-		Example("phi: {paths: [patient]}", "phi: {paths: [patient], detect: [pan]}", "phi: {paths: [patient]}"),
+	diag.Explain("detector_label", "A detector stands under a label for values of another kind.",
+		"What pan finds is a card number, whatever the label says, and belongs under pan; what the others find is none, nor a security code.").
+		Example("phi: {paths: [patient]}", "phi: {paths: [patient], detect: [pan]}", "phi: {paths: [patient], detect: [ssn]}"),
 	diag.Explain("detector_twice", "A detector is listed twice.", "The second one does nothing.").
 		Example("pan: {paths: [card.number], token: pan}", "pan: {paths: [card.number], detect: [pan, pan]}", "pan: {paths: [card.number], detect: [pan]}"),
 	diag.Explain("unknown_token_format", "There is no token format of that name.",

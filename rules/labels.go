@@ -24,8 +24,9 @@ const maxLabels = 500
 // before.
 var labelShape = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9][A-Za-z0-9_-]*){0,7}$`)
 
-// detectorsLater are the detectors that the policy language has a name for.
-var detectorsLater = []string{"nhs_number", "ssn", "mrn"}
+// detectorPAN finds card numbers. Those of identifiers have their names from
+// package detect.
+const detectorPAN = "pan"
 
 // labels reads the block in two passes, so that the order of the file does not
 // matter: first the names, then what they say.
@@ -192,20 +193,21 @@ func (l *loader) labelPath(n yamlfile.Node) (LabelPath, bool) {
 
 func (l *loader) detectors(id LabelID, n yamlfile.Node) {
 	label := &l.plan.Labels[id]
+	cards := l.plan.inFamily(id, labelPAN)
 	for _, d := range n.OneOrMore() {
 		name, ok := d.Text()
 		switch {
 		case !ok:
-		case slices.Contains(detectorsLater, name):
-			d.Fail("detector_not_available", fmt.Sprintf("the detector %q is not available yet in this version", name), "remove it, and label such values by their paths")
-		case name != "pan":
+		case !slices.Contains(detectorNames, name):
 			hint := yamlfile.Suggest(name, detectorNames)
 			if hint == "" {
-				hint = "this version has the detector pan"
+				hint = "there are: " + strings.Join(detectorNames, ", ")
 			}
 			d.Fail("unknown_detector", fmt.Sprintf("there is no detector %q", name), hint)
-		case !l.plan.inFamily(id, labelPAN):
+		case name == detectorPAN && !cards:
 			d.Fail("detector_label", fmt.Sprintf("the detector pan finds card numbers, which are no %s", label.Name), "write it under labels.pan")
+		case name != detectorPAN && (cards || l.plan.inFamily(id, labelSAD)):
+			d.Fail("detector_label", fmt.Sprintf("what the detector %s finds is no %s", name, label.Name), "write it under another label, as phi")
 		case slices.Contains(label.Detect, name):
 			d.Warn("detector_twice", fmt.Sprintf("the detector %s is listed twice", name), "remove one of them")
 		default:

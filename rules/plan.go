@@ -44,7 +44,7 @@ type Label struct {
 	Family LabelID // the root of the family; a root's own ID
 	Depth  int     // dots in the name: the deeper label is the more specific
 	Paths  []LabelPath
-	Detect []string // detectors whose spans bear this label ("pan")
+	Detect []string // detectors whose spans bear this label: "pan", or of package detect's names
 	Format TokenFormat
 	Join   bool // sealed tokens of equal values are equal
 	// Vaulted says what tokens of format vaulted look like.

@@ -49,6 +49,9 @@ func TestDesignPlan(t *testing.T) {
 		if pan := p.Labels[p.Label("pan")]; pan.Format != FormatPAN || !slices.Equal(pan.Detect, []string{"pan"}) {
 			t.Errorf("pan is %+v", pan)
 		}
+		if phi := p.Labels[p.Label("phi")]; !slices.Equal(phi.Detect, []string{"nhs_number", "ssn", "mrn"}) {
+			t.Errorf("phi is %+v", phi)
+		}
 	})
 	t.Run("basket", func(t *testing.T) {
 		b := p.Basket

@@ -1,13 +1,16 @@
 package rules
 
-import "chaperone/rules/yamlfile"
+import (
+	"chaperone/rules/detect"
+	"chaperone/rules/yamlfile"
+)
 
 // The words of a policy file, as the reader and an editor's schema take them.
 // formsWritten leaves out the forms that this version refuses.
 var (
 	formsWritten  = []string{"plain", "alias", "token", "mask", "drop", "block"}
 	tokenFormats  = []string{string(FormatPAN), string(FormatSealed), string(FormatVaulted)}
-	detectorNames = []string{"pan"}
+	detectorNames = append([]string{detectorPAN}, detect.DetectorNames()...)
 )
 
 // Shape returns the model of a policy file, which the reader follows and an

@@ -72,6 +72,11 @@ func (v *View) unaliased(x *value) (done, alive bool, err *reason.Error) {
 	if op.card && v.party.pan > x.form {
 		x.form, label = v.party.pan, v.party.panLabel
 	}
+	if op.found != 0 && len(v.party.ids) > 0 {
+		if of, _ := v.party.strictest(op.found); of.form > x.form {
+			x.form, label = of.form, of.label
+		}
+	}
 	v.tallyPlace(x, x.form)
 	if x.form == rules.Plain {
 		from := len(v.text)

@@ -23,6 +23,12 @@ func Compile(p *rules.Plan) (*Engine, rules.Diagnostics) {
 		if detectsPAN(&p.Labels[i]) {
 			e.panLabels = append(e.panLabels, rules.LabelID(i))
 		}
+		for _, name := range p.Labels[i].Detect {
+			if d, ok := detect.ParseDetector(name); ok {
+				e.detectors |= d.Set()
+				e.identified[d] = append(e.identified[d], rules.LabelID(i))
+			}
+		}
 	}
 	if p.Basket != nil {
 		e.classifier = basket.NewClassifier(p.Basket)

@@ -9,6 +9,7 @@ type Decision struct {
 	//
 	//	labels.NAME          a path of the label, also @query, @header, @path
 	//	detect.pan           the detector of card numbers
+	//	detect.NAME          a detector of identifiers: detect.ssn, …
 	//	detect.sad           a member name of authentication data
 	//	token.NAME           the label that a sealed token bears
 	//	basket.classes.NAME  a line item

@@ -6,6 +6,7 @@ import (
 
 	"chaperone/rules"
 	"chaperone/rules/basket"
+	"chaperone/rules/detect"
 	"chaperone/rules/reason"
 )
 
@@ -24,7 +25,9 @@ type Limits struct {
 type Engine struct {
 	plan       *rules.Plan
 	sad        rules.LabelID
-	panLabels  []rules.LabelID // whose detectors ask for card numbers
+	panLabels  []rules.LabelID                      // whose detectors ask for card numbers
+	detectors  detect.Detectors                     // of identifiers, that labels ask for
+	identified [detect.NumDetectors][]rules.LabelID // by detector: the labels that do
 	classifier *basket.Classifier
 	requests   []*program // by route
 	answers    []*program
@@ -87,7 +90,13 @@ func (m *Message) read() *reason.Error {
 	if len(m.body) > math.MaxInt32 {
 		return refuse(reason.BodyTooLarge, -1, "")
 	}
-	return m.scan()
+	if err := m.scan(); err != nil {
+		return err
+	}
+	if m.prog.engine.detectors != 0 {
+		m.identify()
+	}
+	return nil
 }
 
 func refuse(code reason.Code, offset int, detail string) *reason.Error {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"chaperone/rules"
+	"chaperone/rules/detect"
 	"chaperone/rules/rewrite/automaton"
 )
 
@@ -12,6 +13,8 @@ type fixedTexts struct {
 	labels  []string // by label: "labels.NAME"
 	tokens  []string // "token.NAME"
 	dropped [][]byte // "[NAME]", as the content of a JSON string
+	found   [][]byte // by detector: "[NAME]"
+	detects []string // by detector: "detect.NAME"
 	classes []string // by ClassID: "basket.classes.NAME"
 	names   []string // by ClassID: the class's name
 	items   string   // the pattern of a line item
@@ -24,6 +27,9 @@ func newFixedTexts(p *rules.Plan) fixedTexts {
 		f.labels = append(f.labels, "labels."+name)
 		f.tokens = append(f.tokens, "token."+name)
 		f.dropped = append(f.dropped, appendQuoted(nil, []byte("["+name+"]")))
+	}
+	for _, name := range detect.DetectorNames() {
+		f.found, f.detects = append(f.found, []byte("["+name+"]")), append(f.detects, "detect."+name)
 	}
 	if p.Basket != nil {
 		f.items = p.Basket.Items.Source + ".#"

@@ -197,7 +197,7 @@ func (v *View) whole(x *value, label rules.LabelID) (bool, *reason.Error) {
 		}
 		v.putOp(x.start, x.end, m.op(TokenOp{
 			Kind: Alias, Format: rules.FormatAlias, Label: label, Destination: v.party.destination,
-			Raw: m.valueText(x), literal: x.raw, card: holdsCard(x.spans),
+			Raw: m.valueText(x), literal: x.raw, card: holdsCard(x.spans), found: foundIn(x.spans),
 		}), x.alwaysString())
 		return true, nil
 	case rules.Token:
@@ -219,9 +219,17 @@ func (x *value) alwaysString() style {
 	return styleString
 }
 
+// foundIn returns the detectors that found something in a value.
+func foundIn(spans []span) (found detect.Detectors) {
+	for i := range spans {
+		found |= spans[i].found
+	}
+	return found
+}
+
 func holdsCard(spans []span) bool {
 	for i := range spans {
-		if spans[i].kind == spanPAN {
+		if spans[i].hasCard() {
 			return true
 		}
 	}
@@ -438,13 +446,13 @@ func (v *View) part(s *span, form rules.Form, label rules.LabelID) {
 		}
 	case rules.Alias:
 		v.putOp(s.start, s.end, m.op(TokenOp{
-			Kind: Alias, Format: rules.FormatAlias, Label: label, Destination: v.party.destination, Raw: s.text, card: s.kind == spanPAN,
+			Kind: Alias, Format: rules.FormatAlias, Label: label, Destination: v.party.destination, Raw: s.text, card: s.hasCard(), found: s.found,
 		}), stylePart)
 	case rules.Token:
 		v.partToken(s, label)
 	case rules.Mask:
 		from := len(v.text)
-		if s.kind == spanPAN {
+		if s.kind == spanPAN && label == v.party.panLabel {
 			v.text = appendMask(v.text, s.text)
 		} else {
 			v.text = append(v.text, "****"...)
@@ -452,7 +460,7 @@ func (v *View) part(s *span, form rules.Form, label rules.LabelID) {
 		v.put(s.start, s.end, from)
 	default:
 		from := len(v.text)
-		v.text = append(v.text, m.prog.engine.fixed.dropped[label]...)
+		v.text = append(v.text, v.marker(s, label)...)
 		v.put(s.start, s.end, from)
 	}
 }

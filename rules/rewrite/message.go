@@ -38,6 +38,8 @@ type Message struct {
 	found    []detect.Span
 	merged   []detect.Span
 
+	identifiers *identifiers // nil where no policy has asked for any
+
 	splitter basket.Splitter
 	split    []basket.Line
 	totals   [totalSlots]basket.Amount
@@ -81,6 +83,9 @@ func (m *Message) Reset() {
 	m.nameText.reset()
 	m.text.reset()
 	m.folded.Reset()
+	if m.identifiers != nil {
+		m.identifiers.reset()
+	}
 	clear(m.digits[:cap(m.digits)])
 	clear(m.spans)
 	clear(m.fields)

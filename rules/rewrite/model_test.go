@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,14 +22,15 @@ type tree struct {
 	names    []name
 	children []*tree
 	raw      string // of a leaf
-	cards    []part // of a leaf that holds card numbers: what it is made of
+	cards    []part // of a leaf that holds card numbers or identifiers: what it is made of
 	whole    string // the digits, where a leaf is nothing but a card number
 }
 
 type name struct{ raw, decoded string }
 
-// part is a piece of a string's content; a card where digits are set.
-type part struct{ raw, digits string }
+// part is a piece of a string's content; a card where digits are set, what a
+// detector finds where id is.
+type part struct{ raw, digits, id string }
 
 type generator struct{ *rand.Rand }
 
@@ -66,7 +68,7 @@ func (g generator) name() name {
 
 func (g generator) leaf() *tree {
 	number := g.pick(card, "5555555555554444", amex)
-	switch g.IntN(9) {
+	switch g.IntN(10) {
 	case 0:
 		return &tree{kind: 'l', raw: g.pick("null", "true", "false")}
 	case 1:
@@ -74,11 +76,13 @@ func (g generator) leaf() *tree {
 	case 2:
 		return &tree{kind: 'l', raw: number, whole: number}
 	case 3:
-		return &tree{kind: 'l', raw: `"` + number + `"`, whole: number, cards: []part{{number, number}}}
+		return &tree{kind: 'l', raw: `"` + number + `"`, whole: number, cards: []part{{raw: number, digits: number}}}
 	case 4:
 		return g.note(number)
 	case 5:
 		return &tree{kind: 'l', raw: `"` + typo + `"`}
+	case 6:
+		return g.remark(number)
 	}
 	return &tree{kind: 'l', raw: g.pick(`""`, `"x"`, `"Ann \u00e9\n"`, `"a rather long text, with a comma"`, `"é 漢字 😀"`, `"\ud83d\ude00"`)}
 }
@@ -94,12 +98,38 @@ func (g generator) note(number string) *tree {
 			written = number[:4] + " " + number[4:8] + " " + number[8:12] + " " + number[12:]
 		}
 	}
-	parts := []part{{raw: g.pick("", "card ", `\t`, "é ")}, {written, number}, {raw: g.pick(" end", `\"`, ", call")}}
+	parts := []part{{raw: g.pick("", "card ", `\t`, "é ")}, {raw: written, digits: number}, {raw: g.pick(" end", `\"`, ", call")}}
 	raw := `"`
 	for _, p := range parts {
 		raw += p.raw
 	}
 	return &tree{kind: 'l', raw: raw + `"`, cards: parts}
+}
+
+// remark is a text with identifiers in it, and at times a card between them.
+func (g generator) remark(number string) *tree {
+	ids := map[string]string{"ssn": "078-05-1121", "email": "jane@clinic.example", "nhs_number": "010135-0007", "phone": "+442079460958"}
+	var parts []part
+	for range 1 + g.IntN(3) {
+		id := g.pick("ssn", "email", "nhs_number", "phone")
+		written := ids[id]
+		if g.IntN(3) == 0 {
+			written = fmt.Sprintf(`\u%04x%s`, written[0], written[1:])
+		}
+		parts = append(parts, part{raw: written, id: id}, part{raw: g.pick(" and ", `\t`, `; "`, "\u00a0é ")})
+		if g.IntN(4) == 0 {
+			parts = append(parts, part{raw: number, digits: number}, part{raw: " or "})
+		}
+	}
+	if g.IntN(2) == 0 {
+		parts = parts[:len(parts)-1]
+	}
+	raw := ""
+	for i := range parts {
+		parts[i].raw = strings.ReplaceAll(strings.ReplaceAll(parts[i].raw, `"`, `\"`), "\u00a0", " ")
+		raw += parts[i].raw
+	}
+	return &tree{kind: 'l', raw: `"` + raw + `"`, cards: parts}
 }
 
 // write prints a tree with random whitespace, or none.
@@ -265,8 +295,13 @@ func (m *model) leaf(t *tree, at []place) (string, bool) {
 	if form == rules.Plain && (len(t.cards) > 0 || !holds) {
 		return m.inPlace(t, panForm), true
 	}
-	if holds && panForm > form {
+	if t.whole != "" && panForm > form {
 		form, deciding = panForm, pan
+	}
+	for _, p := range t.cards {
+		if f, l := m.partForm(p); l != rules.NoLabel && (f > form || f == form && deciding == rules.NoLabel) {
+			form, deciding = f, l
+		}
 	}
 	switch form {
 	case rules.Plain:
@@ -293,6 +328,40 @@ func (m *model) leaf(t *tree, at []place) (string, bool) {
 
 func stars(digits string) string { return strings.Repeat("*", len(digits)-4) + digits[len(digits)-4:] }
 
+// partForm returns the form of a part of a text, and the label that gives it.
+func (m *model) partForm(p part) (rules.Form, rules.LabelID) {
+	detector := p.id
+	if p.digits != "" {
+		detector = "pan"
+	}
+	form, label := rules.Plain, rules.NoLabel
+	for id, l := range m.plan.Labels {
+		if f := m.sees.Of(rules.LabelID(id)); slices.Contains(l.Detect, detector) && (label == rules.NoLabel || f > form) {
+			form, label = f, rules.LabelID(id)
+		}
+	}
+	return form, label
+}
+
+// identifier returns what is left of one in its text.
+func (m *model) identifier(p part) string {
+	form, label := m.partForm(p)
+	if label == rules.NoLabel || form == rules.Plain {
+		return p.raw
+	}
+	switch form {
+	case rules.Mask:
+		return "****"
+	case rules.Token:
+		var text string
+		if err := json.Unmarshal([]byte(`"`+p.raw+`"`), &text); err != nil {
+			panic(err)
+		}
+		return string(m.vault.sealed(label, []byte(text), true))
+	}
+	return "[" + p.id + "]"
+}
+
 func (m *model) inPlace(t *tree, form rules.Form) string {
 	if len(t.cards) == 0 {
 		return t.raw
@@ -300,6 +369,8 @@ func (m *model) inPlace(t *tree, form rules.Form) string {
 	out := `"`
 	for _, p := range t.cards {
 		switch {
+		case p.id != "":
+			out += m.identifier(p)
 		case p.digits == "" || form == rules.Plain:
 			out += p.raw
 		case form == rules.Mask:
@@ -337,6 +408,11 @@ func (g generator) plan(t testing.TB) *rules.Plan {
 		{Name: "phi.x", Parent: 2, Family: 2, Depth: 1, Format: rules.FormatSealed, Tag: rules.TagOf("phi.x")},
 		{Name: "other", Parent: rules.NoLabel, Family: 4, Format: rules.FormatSealed, Tag: rules.TagOf("other")},
 	}}
+	if g.IntN(2) == 0 {
+		p.Labels[2].Detect = []string{"ssn"}
+		p.Labels[3].Detect = []string{"email", "phone"}
+		p.Labels[4].Detect = []string{"nhs_number", "ssn"}
+	}
 	for i := range p.Labels {
 		if i == 1 {
 			continue

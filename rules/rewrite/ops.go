@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 
 	"chaperone/rules"
+	"chaperone/rules/detect"
 )
 
 // OpKind says what a TokenOp asks for.
@@ -70,8 +71,9 @@ type TokenOp struct {
 	// a view that holds the operation is refused with token_unknown.
 	Unknown bool
 
-	literal []byte // Alias: the raw JSON value, which an answer gets back
-	card    bool   // Alias: the value holds a card number
+	literal []byte           // Alias: the raw JSON value, which an answer gets back
+	card    bool             // Alias: the value holds a card number
+	found   detect.Detectors // Alias: it holds what they find
 }
 
 // Resolver carries out the token operations of one message.
@@ -137,8 +139,9 @@ func (m *Message) op(op TokenOp) int32 {
 	if *slot == 0 {
 		m.ops = append(m.ops, op)
 		*slot = int32(len(m.ops))
-	} else if op.card {
-		m.ops[*slot-1].card = true
+	} else if op.card || op.found != 0 {
+		m.ops[*slot-1].card = m.ops[*slot-1].card || op.card
+		m.ops[*slot-1].found |= op.found
 	}
 	return *slot - 1
 }

@@ -86,6 +86,7 @@ type party struct {
 	states      int
 	pan         rules.Form // of a detected card number
 	panLabel    rules.LabelID
+	ids         []idForm // by detector; nil where the policy has none of identifiers
 	set         []setMember
 	leg         *rules.Leg // nil for a caller
 	choices     *choices   // as they were asked for
@@ -153,6 +154,7 @@ func (p *program) newParty(sees rules.Clearance) party {
 			out.pan, out.panLabel = f, l
 		}
 	}
+	out.ids = p.engine.idForms(sees)
 	return out
 }
 

@@ -29,7 +29,9 @@ const (
 	tallySealedUnkept
 	tallyClass // nothing: a line item
 	tallyUnlink
-	tallyText // an index of Engine.texts
+	tallyText  // an index of Engine.texts
+	tallyFound // a detector of identifiers
+	tallyFoundUnkept
 )
 
 func newTallyKey(kind tallyKind, class rules.ClassID, form rules.Form, number uint32) tallyKey {
@@ -110,9 +112,12 @@ func (v *View) tallyPlace(x *value, form rules.Form) {
 // tallySpan counts what a detector found, at a place that gives the label pan
 // or NoLabel. A whole value there is counted by its path already.
 func (v *View) tallySpan(s *span, pan rules.LabelID, class rules.ClassID, form rules.Form) {
+	if s.found != 0 {
+		v.tallyFound(tallyFound, s, class, form)
+	}
 	switch {
 	case s.kind == spanPAN && s.whole && !s.name && pan == v.party.panLabel:
-	case s.kind == spanPAN:
+	case s.hasCard():
 		v.count(newTallyKey(tallyPAN, class, form, 0))
 	case s.label != rules.NoLabel:
 		v.count(newTallyKey(tallySealed, class, form, uint32(s.label)))
@@ -125,9 +130,12 @@ func (v *View) tallyKeep(set uint32, class rules.ClassID, spans []span) {
 		v.count(newTallyKey(tallyUnkept, class, rules.Drop, set))
 	}
 	for i := range spans {
+		if spans[i].found != 0 {
+			v.tallyFound(tallyFoundUnkept, &spans[i], class, rules.Drop)
+		}
 		switch s := &spans[i]; {
 		case s.kind == spanPAN && s.whole && !s.name && v.m.prog.panSets[set>>1] == v.party.panLabel:
-		case s.kind == spanPAN:
+		case s.hasCard():
 			v.count(newTallyKey(tallyPANUnkept, class, rules.Drop, 0))
 		case s.label != rules.NoLabel:
 			v.count(newTallyKey(tallySealedUnkept, class, rules.Drop, uint32(s.label)))
@@ -195,6 +203,10 @@ func (v *View) expand(k tallyKey) []Choice {
 		d.Rule, d.Label = "detect.pan", e.labelName(v.party.panLabel)
 	case tallyPANUnkept:
 		d.Rule, d.Label = ruleKeep, e.labelName(v.party.panLabel)
+	case tallyFound:
+		d.Rule, d.Label = names.detects[k.number()], e.labelName(v.party.ids[k.number()].label)
+	case tallyFoundUnkept:
+		d.Rule, d.Label = ruleKeep, e.labelName(v.party.ids[k.number()].label)
 	case tallySealed:
 		d.Rule, d.Label = names.tokens[k.number()], e.plan.Labels[k.number()].Name
 	case tallySealedUnkept:

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"chaperone/rules"
+	"chaperone/rules/detect"
 	"chaperone/rules/rewrite/automaton"
 )
 
@@ -55,9 +56,11 @@ type span struct {
 	start, end uint32 // in the body
 	label      rules.LabelID
 	kind       spanKind
-	whole      bool   // it is the whole string or number
-	name       bool   // it stands in the member's name
-	text       []byte // a card's digits, a token's text; borrowed like TokenOp.Raw
+	whole      bool // it is the whole string or number
+	name       bool // it stands in the member's name
+	card       bool // of an identifier: a card number is part of it
+	found      detect.Detectors
+	text       []byte // a card's digits, a token's or an identifier's text; borrowed like TokenOp.Raw
 }
 
 type spanKind uint8
@@ -66,6 +69,7 @@ const (
 	spanPAN spanKind = iota
 	spanSealed
 	spanVaulted
+	spanIdentifier // what the detectors in found have found
 )
 
 // format is that of the token that a span is.
@@ -76,8 +80,11 @@ func (s *span) format() rules.TokenFormat {
 	return rules.FormatSealed
 }
 
-// token says that a span is a token, and no card number.
-func (s *span) token() bool { return s.kind != spanPAN }
+// token says that a span is a token, and no card number or identifier.
+func (s *span) token() bool { return s.kind == spanSealed || s.kind == spanVaulted }
+
+// hasCard says that a span is a card number, or that one is part of it.
+func (s *span) hasCard() bool { return s.kind == spanPAN || s.card }
 
 // item is one element of the array of line items.
 type item struct {

@@ -42,6 +42,9 @@ func (v *View) DecideText(src rules.Source, name string, text []byte) (Text, *re
 		s.start, s.end = uint32(m.found[i].Start), uint32(m.found[i].End)
 		m.spans = append(m.spans, s)
 	}
+	if e.detectors != 0 {
+		m.identifyText(name, text, spans)
+	}
 	x.spans = m.spans[spans:]
 	mark := len(v.edits)
 	alive, err := v.value(&x)

@@ -1,6 +1,10 @@
 package rewrite
 
-import "chaperone/rules"
+import (
+	"math/bits"
+
+	"chaperone/rules"
+)
 
 // requestToken is the token of a request's value that the answer is given.
 type requestToken struct {
@@ -40,6 +44,8 @@ func (m *Message) tokenOf(n *node, at uint32) requestToken {
 			return none
 		case s.token():
 			return requestToken{label: s.label, op: noOp, arrived: s.text}
+		case t.label == rules.NoLabel && s.kind == spanIdentifier:
+			t.label = p.engine.identified[bits.TrailingZeros16(uint16(s.found))][0]
 		case t.label == rules.NoLabel && len(p.engine.panLabels) > 0:
 			t.label = p.engine.panLabels[0]
 		}

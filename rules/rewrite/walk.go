@@ -208,8 +208,12 @@ func (v *View) spansOf(i uint32) []span {
 
 // spanForm returns what the party may see of a span, and under which label.
 func (v *View) spanForm(s *span) (rules.Form, rules.LabelID, *reason.Error) {
-	if s.kind == spanPAN {
+	if s.kind == spanPAN && s.found == 0 {
 		return v.party.pan, v.party.panLabel, nil
+	}
+	if s.found != 0 {
+		form, label := v.party.identified(s)
+		return form, label, nil
 	}
 	if s.label != rules.NoLabel {
 		return seen(v.party.sees, s.label), s.label, nil
