@@ -90,6 +90,43 @@ func FuzzRewrite(f *testing.F) {
 	})
 }
 
+// FuzzIdentifiers takes any body through a leg that may see no identifier: what
+// comes out is valid, and the spans are in order, without overlap, each at a node
+// that is known to have some.
+func FuzzIdentifiers(f *testing.F) {
+	for _, s := range seeds {
+		f.Add([]byte(s))
+	}
+	for _, s := range []string{
+		`{"note":"SSN 078-05-1121, jane@clinic.example +442079460958 \u0034010232137","ssn":219099999,"078-05-1121":{}}`,
+		`["401-023-2137 x1",["4111111111111111@x.org"],{"phone":["4155550132"],"mrn":"A12345","tok_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@x.org":1}]`,
+	} {
+		f.Add([]byte(s))
+	}
+	e := one(f, "{}", "keep: all", idLabels)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		out := process(e, newFakeVault(e.Plan()), 0, string(body))
+		if out.err != nil {
+			if out.err.Code == reason.Internal {
+				t.Error(out.err)
+			}
+			return
+		}
+		if !json.Valid([]byte(out.legs[0])) {
+			t.Fatalf("not valid JSON: %q", out.legs[0])
+		}
+		m, last := out.message, span{}
+		for i, s := range m.spans {
+			if s.start >= s.end || i > 0 && (s.node < last.node || s.start < last.end) {
+				t.Fatalf("%q: %+v behind %+v", body, s, last)
+			}
+			if last = s; m.tape[s.node].state&stateSpans == 0 {
+				t.Fatalf("%q: nobody looks at %+v", body, s)
+			}
+		}
+	})
+}
+
 // looksClean walks every string, name and number of a body with encoding/json.
 func looksClean(t *testing.T, body []byte) {
 	t.Helper()
