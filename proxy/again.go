@@ -33,26 +33,20 @@ func doubted() *reason.Error {
 
 // holdPrimary describes the primary's call of an attempt, for a route that gets
 // it out of doubt by sending it again; nil for all others. Where the caller
-// sends it again, nothing of its content is kept. Large bodies are added to the
-// commands.
-func (x *exchange) holdPrimary(commands []store.Command) (*heldLeg, []store.Command) {
+// sends it again, nothing of its content is kept.
+func (x *exchange) holdPrimary() *heldLeg {
 	r := &x.p.plan.Routes[x.route]
 	switch r.OnDoubt {
 	case rules.DoubtRetry:
-		return &heldLeg{Leg: r.Primary, Name: r.Legs[r.Primary].Name, To: x.primaryName(), Key: x.legs[r.Primary].key}, commands
+		return &heldLeg{Leg: r.Primary, Name: r.Legs[r.Primary].Name, To: x.primaryName(), Key: x.legs[r.Primary].key}
 	case rules.DoubtReplay:
 		if x.sensitive(r.Primary) {
-			return nil, commands
+			return nil
 		}
 		held := x.hold(r.Primary)
-		held.Group = ""
-		if held.Large {
-			key := store.RequestBodyKey(x.key, x.attempt, r.Primary, x.id)
-			commands = append(commands, store.Command{Kind: store.SetOnce, Key: key, Value: x.s.ring.Seal(nil, held.Body, []byte(key))})
-		}
-		return &held, commands
+		return &held
 	}
-	return nil, commands
+	return nil
 }
 
 // sensitive reports whether a leg carries sensitive authentication data, which
@@ -95,6 +89,7 @@ func (x *exchange) sendAgain(c *claim) (look bool, e *reason.Error) {
 	entry := x.newEntry(audit.KindDecision, audit.ResultForwarded, reason.None)
 	entry.Rule = audit.Name("routes." + r.Name + ".on_doubt")
 	x.legs[r.Primary].key = c.Primary.Key
+	x.address()
 	x.addLegs(entry)
 	x.decided(x.legs[r.Primary].chosen, u.dest.Name)
 	if err := x.s.recordEntry(entry); err != nil {

@@ -9,6 +9,7 @@ import (
 
 // readBody reads the body into one buffer.
 func (x *exchange) readBody() *reason.Error {
+	x.sit()
 	if !x.hasBody {
 		return nil
 	}
@@ -41,7 +42,7 @@ func (x *exchange) readBody() *reason.Error {
 	if size != len(x.body) {
 		return refuse(reason.HeadMalformed, "the body did not arrive whole")
 	}
-	x.read = true
+	x.read, x.bodyIn = true, size
 	return nil
 }
 
@@ -99,7 +100,7 @@ func (x *exchange) readChunked(stream io.Reader) *reason.Error {
 			return refuse(reason.BodyTooLarge, "the body is larger than the limit")
 		}
 	}
-	x.read = true
+	x.read, x.bodyIn = true, size+len(x.body)
 	if len(parts) == 0 {
 		if len(x.body) == 0 {
 			return refuse(reason.BodyMissing, "the request needs a JSON body")

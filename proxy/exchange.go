@@ -3,96 +3,102 @@ package proxy
 import (
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"github.com/valyala/fasthttp"
 
 	"chaperone/audit"
 	"chaperone/proxy/framing"
+	"chaperone/rules"
 	"chaperone/rules/reason"
 	"chaperone/rules/rewrite"
 	"chaperone/store"
+	"chaperone/vault/letters"
 )
 
-// exchange is the state of one request. It is pooled: what held bodies is
-// zeroed before it is used again.
+// exchange is the state of one request. It is pooled, and holds what outlives a
+// wait: all else stands on its slate. What held bodies is zeroed before it is
+// used again.
 type exchange struct {
-	s   *Server
-	p   *policy
-	ctx *fasthttp.RequestCtx
+	s      *Server
+	p      *policy
+	ctx    *fasthttp.RequestCtx
+	*slate // nil: none; see sit and rise
 
-	id     string // Chaperone-Request-Id
+	id      string // Chaperone-Request-Id
+	key     string // K
+	caller  int
+	route   int
+	attempt int // A
+	names   store.Names
+	term    uint64 // of the lease under which the claim was made
+
 	start  time.Time
 	at     time.Time     // the clock, as it was looked at last
 	wall   time.Time     // the server's clock, at the same time; at, unless a test has given it another
 	waited time.Duration // for the primary
-	origin netip.Addr
-	caller int
-	route  int
-	target target
 
+	hasKey  bool // the caller gave an idempotency key
 	hasBody bool
 	read    bool // all of it
-	body    []byte
-	taken   int // of the room for large bodies
-	req     *rewrite.Message
-	ans     *rewrite.Message
-	ansView *rewrite.View
-	legs    []leg
-
-	hasKey  bool   // the caller gave an idempotency key
-	key     string // K
-	attempt int    // A
-	names   store.Names
-	term    uint64 // of the lease under which the claim was made
-	mac     []byte // of the body
-	subject string
-	owed    store.Command // stores the subject's id, where the store was away
-	spooled time.Time     // when the claim went to local disk; zero: it did not
-
-	blind bool // what was looked up last is what this process knows: the store is away
-
-	follows  *following // the sale that the request follows; nil: none
-	kept     saleRecord // what is kept of this one for those that follow it
-	keptText []byte     // its text in the claim
-
-	tokens  resolver
-	claim   claim
-	again   *again    // nil: the attempt is the request's own
-	parcels []*parcel // of the legs that are being released
-	awaited []*parcel // of those among them that the answer waits for
-	unit    *store.Unit
-	arena   []byte // what the unit's sealed values stand in
-	ad      []byte // the name of the register that is being sealed
-	entry   audit.Entry
-	scratch []byte // empty between its uses, and zeroed beyond its length
-	value   []byte // of a header field of ours
-	wire    []byte // the primary's message; before, what the body's MAC is of
-	out     []byte // the answer
-	resp    fasthttp.Response
-	call    call
-	may     func() bool // mayCall
-	answer  storedAnswer
+	lent    bool // what is to be sent yet is the request's own body, as it stands on the slate
+	blind   bool // what was looked up last is what this process knows: the store is away
 
 	// How far it got, for whoever has to clean up.
 	called bool // the primary may have seen a byte
 	final  bool // its outcome, or the doubt about it, is stored or will be
 	code   reason.Code
+
+	bodyIn int    // the length of the body
+	taken  int    // of the room for large bodies
+	mac    []byte // of the body
+	legs   []leg
+	unit   *store.Unit
+	arena  []byte // what the unit's sealed values stand in
+	wire   []byte // the primary's message, behind some room; see message.go
+	head   int    // where it begins in wire
+	bodyAt int    // where its body does
+	tail   []byte // the rest of it, where the body is not in wire
+	value  []byte // of a header field of ours
+	text   []byte // ids and keys of the request; no byte of it is ever written again
+
+	claim   claim
+	tokens  resolver
+	answer  storedAnswer
+	may     func() bool // mayCall
+	call    call
+	resp    fasthttp.Response
+	subject string
+	origin  netip.Addr
+	target  target
+
+	// What few requests have.
+	owed     store.Command                       // stores the subject's id, where the store was away
+	spooled  time.Time                           // when the claim went to local disk; zero: it did not
+	follows  *following                          // the sale that the request follows; nil: none
+	kept     saleRecord                          // what is kept of this one for those that follow it
+	keptText []byte                              // its text in the claim
+	again    *again                              // nil: the attempt is the request's own
+	parcels  []*parcel                           // of the legs that are being released
+	awaited  []*parcel                           // of those among them that the answer waits for
+	watch    func(class rules.ClassID, rule int) // is told of line items; nil: nobody
 }
 
 // leg is what becomes of one leg of the route in this request.
 type leg struct {
-	state  audit.LegState
-	view   *rewrite.View
-	body   []byte // rendered; the request's own bytes where nothing changes
-	buf    []byte // what body stands in, where something changed
-	target []byte
-	fields []field
-	texts  []byte           // what the fields' values stand in
-	chosen []rewrite.Chosen // the view's
-	forms  []heldForm
-	status int
-	key    string
-	parts  []part
+	state   audit.LegState
+	status  int
+	key     string
+	body    []byte           // rendered; the request's own bytes where nothing changes
+	chosen  []rewrite.Chosen // what was decided about it
+	target  []byte
+	fields  []field
+	view    *rewrite.View // on the slate
+	buf     []byte        // what body stands in, where that is of its own
+	texts   []byte        // what the fields' values stand in
+	forms   []heldForm
+	parts   []part
+	ordered bool // the order in which it goes is no matter of the attempt
 }
 
 // part is a text outside of the body, on its way to a leg.
@@ -118,11 +124,9 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
 		x.may = x.mayCall
 	}
 	x.p = s.policy.Load()
-	if x.req == nil {
-		x.req, x.ans, x.ansView = x.p.engine.NewMessage(), x.p.engine.NewMessage(), x.p.engine.NewView()
-	}
 	x.ctx = ctx
-	x.id = s.newID()
+	x.text = make([]byte, 0, textRoom)
+	x.id = x.noted(letters.AppendRandom(x.text, idLetters))
 	x.start = x.look()
 	x.waited = 0
 	if c, ok := ctx.Conn().(*framing.Conn); ok {
@@ -152,42 +156,53 @@ func (x *exchange) looked(at time.Time) {
 
 // end gives an exchange back, with nothing of the request left in it.
 func (s *Server) end(x *exchange) {
-	x.req.Reset()
-	x.ans.Reset()
-	x.ansView.Reset()
+	x.rise()
 	// Nothing is behind the length of these.
-	clear(x.body)
-	x.body, x.wire, x.scratch = s.keep(x.body), empty(x.wire), empty(x.scratch)
-	x.out, x.keptText = wipe(x.out), wipe(x.keptText)
-	clear(x.kept.Shares)
-	x.follows = nil
+	clear(x.wire[x.head:])
+	x.wire, x.head = kept(x.wire), 0
 	x.arena = kept(x.arena) // sealed
 	for i := range x.legs {
-		l := &x.legs[i]
-		if l.view != nil {
-			l.view.Reset()
-		}
-		clear(l.buf[:cap(l.buf)])
-		l.buf, l.texts, l.target = s.keep(l.buf), wipe(l.texts), wipe(l.target)
-		*l = leg{view: l.view, buf: l.buf, texts: l.texts, target: l.target, fields: l.fields[:0], parts: l.parts[:0], forms: l.forms[:0]}
+		x.legs[i].reset(s)
 	}
 	x.legs = x.legs[:0]
 	x.tokens.reset()
-	x.handOver(false) // nothing is left, unless a fault of ours came between
-	x.awaited, x.call = nil, call{}
 	clear(x.resp.Body())
 	x.resp.Reset()
-	x.claim = claim{Legs: x.claim.Legs[:0]}
-	x.again = nil
+	x.claim.Legs, x.claim.Primary, x.claim.Sale = x.claim.Legs[:0], nil, nil
+	x.claim.Decides = saleDecision{}
 	resetUnit(x.unit)
-	x.entry = audit.Entry{Legs: x.entry.Legs[:0], Prepared: x.entry.Prepared[:0], Tokens: x.entry.Tokens[:0]}
-	x.ctx, x.p = nil, nil
-	x.answer = storedAnswer{Fields: x.answer.Fields[:0]}
-	x.id, x.key, x.names, x.subject, x.mac = "", "", store.Names{}, "", x.mac[:0]
-	x.owed, x.spooled = store.Command{}, time.Time{}
-	x.hasBody, x.read, x.hasKey, x.called, x.final, x.code = false, false, false, false, false, reason.None
-	x.leave(0)
+	x.answer.Fields = x.answer.Fields[:0]
+	x.ctx, x.p, x.tail = nil, nil, nil
+	x.id, x.key, x.subject, x.mac = "", "", "", x.mac[:0]
+	x.hasBody, x.read, x.hasKey, x.lent, x.called, x.final, x.code = false, false, false, false, false, false, reason.None
+	if x.taken > 0 {
+		x.leave(0)
+	}
+	x.endRare()
 	s.exchanges.Put(x)
+}
+
+// endRare is end for what few requests have.
+func (x *exchange) endRare() {
+	if x.follows != nil || len(x.keptText) > 0 {
+		x.follows, x.keptText = nil, wipe(x.keptText)
+		clear(x.kept.Shares)
+	}
+	if len(x.parcels) > 0 {
+		x.handOver(false) // a fault of ours came between
+	}
+	if x.owed.Kind != 0 {
+		x.owed = store.Command{}
+	}
+	x.again, x.awaited, x.watch, x.spooled = nil, nil, nil, time.Time{}
+}
+
+// reset leaves nothing of a request in a leg.
+func (l *leg) reset(s *Server) {
+	clear(l.buf)
+	l.buf, l.texts, l.target = s.keep(l.buf), empty(l.texts), empty(l.target)
+	l.body, l.key, l.view, l.status, l.ordered = nil, "", nil, 0, false
+	l.chosen, l.fields, l.parts, l.forms = l.chosen[:0], l.fields[:0], l.parts[:0], l.forms[:0]
 }
 
 // keep gives back a zeroed buffer, empty, if it is to be used again with the
@@ -242,8 +257,25 @@ func (x *exchange) setLegs(n int) {
 	}
 	x.legs = x.legs[:n]
 	for i := range x.legs {
-		if x.legs[i].view == nil {
-			x.legs[i].view = x.p.engine.NewView()
-		}
+		x.legs[i].view = x.slate.view(x.p.engine, i)
 	}
+}
+
+// textRoom is what the ids and keys of a request with one leg have room in.
+const textRoom = idLetters + 2*keyLetters
+
+// noted takes what was appended to x.text as a text of its own: nobody writes
+// into that again.
+func (x *exchange) noted(more []byte) string {
+	from := len(x.text)
+	if cap(more) != cap(x.text) {
+		return string(more[from:])
+	}
+	x.text = more
+	return unsafe.String(&more[from], len(more)-from)
+}
+
+// letters is the server's, for a text that is kept with the request.
+func (x *exchange) letters(purpose string, parts ...[]byte) string {
+	return x.noted(x.s.appendLetters(x.text, purpose, parts...))
 }

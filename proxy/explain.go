@@ -129,6 +129,7 @@ func (s *Server) explain(plan *rules.Plan, sample Sample) (*Explanation, error) 
 	}
 	ctx.Init(&req, nil, nil)
 	x := s.begin(&ctx)
+	x.sit()
 	x.caller, x.route, x.hasBody = caller, route, sample.Body != nil
 	x.body = append(x.body, sample.Body...)
 	at := sample.Target

@@ -87,6 +87,7 @@ const storeTimeout = 2 * time.Second
 
 // scan reads the body.
 func (x *exchange) scan() *reason.Error {
+	x.req.WatchItems(x.watch)
 	if x.hasBody {
 		return x.p.engine.ScanRequest(x.req, x.route, x.body, rewrite.Limits{Depth: x.s.limits.Depth})
 	}
@@ -138,16 +139,8 @@ func (x *exchange) render() *reason.Error {
 		}
 		u := x.p.upstreams[r.Legs[i].Destination]
 		if x.hasBody {
-			l.body = x.body
-			if !l.view.Empty() {
-				if len(x.body) >= keepBuffer {
-					x.makeRoom(l)
-				}
-				var fault *reason.Error
-				if l.buf, fault = l.view.Render(l.buf[:0]); fault != nil {
-					return fault
-				}
-				l.body = l.buf
+			if fault := x.renderBody(l, i == r.Primary); fault != nil {
+				return fault
 			}
 		}
 		if fault := x.renderTexts(i); fault != nil {
@@ -158,17 +151,10 @@ func (x *exchange) render() *reason.Error {
 			return &reason.Error{Code: reason.EgressBlocked, Rule: x.legRule(i), Offset: -1,
 				Detail: "a card number would have left for a destination that may not see it"}
 		}
-		l.chosen = l.view.Chosen()
+		l.chosen = append(l.chosen[:0], l.view.Chosen()...)
 		x.count(l.chosen, u.dest.Name)
 	}
 	return nil
-}
-
-// makeRoom gives a leg of a large body a buffer in which it need not grow.
-func (x *exchange) makeRoom(l *leg) {
-	if n := l.view.Size(); n >= keepBuffer {
-		l.buf = x.s.spares.take(n)
-	}
 }
 
 // leaks reports whether a card number stands in what would be sent.
@@ -194,7 +180,7 @@ func (x *exchange) measure() {
 	x.p.metrics.Request(admin.Request{
 		Route: x.route, Status: x.ctx.Response.StatusCode(), Reason: x.code,
 		Took: x.look().Sub(x.start), Waited: x.waited,
-		BodyIn: len(x.body), BodyOut: len(x.ctx.Response.Body()),
+		BodyIn: x.bodyIn, BodyOut: len(x.ctx.Response.Body()),
 	})
 }
 

@@ -151,6 +151,7 @@ func (x *exchange) dropBodies(result audit.Result) {
 
 // addOutcome adds what ends the attempt to a unit.
 func (x *exchange) addOutcome(u *store.Unit, o *outcome) {
+	x.sit()
 	x.scratch = o.append(x.scratch[:0])
 	if o.Result == audit.ResultVoid {
 		// Not if somebody has taken the attempt for one in doubt meanwhile, and
@@ -182,6 +183,7 @@ func (x *exchange) storeDoubt(code reason.Code, upstream, status int) {
 	x.arena = x.arena[:0]
 	n := note{Owner: x.owner(), At: x.s.clock().UnixMilli(), Result: audit.ResultUnknown, Reason: string(code), Status: upstream}
 	name := store.UnknownKey(x.key, x.attempt)
+	x.sit()
 	x.scratch = n.append(x.scratch[:0])
 	u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: name, Value: x.seal(x.scratch, name)})
 	entry := x.newEntry(audit.KindDoubt, audit.ResultUnknown, code)
@@ -202,6 +204,9 @@ func (x *exchange) storeDoubt(code reason.Code, upstream, status int) {
 func (x *exchange) commitFinal() (ours, lost bool) {
 	x.final = true
 	u := x.unit
+	if !x.lent { // else legs are handed over from it
+		x.rise()
+	}
 	err := x.s.committer.CommitLater(u)
 	if err != nil {
 		x.s.logger.Error("an outcome is not on record; its claim will be in doubt", "request", x.id, "key", x.key, "attempt", x.attempt, "error", err)

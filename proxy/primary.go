@@ -15,29 +15,10 @@ import (
 // first byte on, nothing that goes wrong here changes the primary's outcome.
 func (x *exchange) forward() {
 	r := &x.p.plan.Routes[x.route]
-	spec, l := &r.Legs[r.Primary], &x.legs[r.Primary]
+	spec := &r.Legs[r.Primary]
 	u := x.p.upstreams[spec.Destination]
-	method := x.method(spec)
-	size := len(l.body)
-	if !x.hasBody && !needsBody([]byte(method)) {
-		size = -1
-	}
-	before := x.wire
-	x.wire = u.appendHead(x.wire[:0], method, l.target, l.key, l.fields, size)
-	var tail []byte
-	if len(l.body) <= 64<<10 {
-		x.wire = append(x.wire, l.body...)
-	} else {
-		tail = l.body
-	}
-	switch { // of what stood there before nothing stays
-	case cap(x.wire) != cap(before):
-		clear(before)
-	case len(x.wire) < len(before):
-		clear(before[len(x.wire):])
-	}
 	began := x.at // the record was acknowledged then, or the turn taken
-	x.call = call{began: began, deadline: began.Add(u.timeout), method: method, message: x.wire, tail: tail, resp: &x.resp, may: x.may}
+	x.call = call{began: began, deadline: began.Add(u.timeout), method: x.method(spec), message: x.wire[x.head:], tail: x.tail, resp: &x.resp, may: x.may}
 	how, err := u.do(&x.call)
 	if how == answered {
 		x.looked(x.call.ended)
@@ -108,6 +89,7 @@ func (x *exchange) answered(u *upstream) {
 // readAnswer scans the primary's answer. An empty one is readable: there is
 // nothing in it to see.
 func (x *exchange) readAnswer(u *upstream) (readable bool, fault reason.Code) {
+	x.sit()
 	body := x.resp.Body()
 	if !identityCoded(&x.resp.Header) {
 		return false, reason.AnswerUnreadable

@@ -40,16 +40,14 @@ func (x *exchange) identity() *reason.Error {
 		}
 		if len(value) > 0 {
 			group := x.p.plan.Callers[x.caller].Group
-			x.key, x.hasKey = x.s.letters("idempotency", []byte(group), []byte(r.Name), value), true
+			x.key, x.hasKey = x.letters("idempotency", []byte(group), []byte(r.Name), value), true
 		}
 	}
 	if !x.hasKey {
-		x.key = letters.Random(idLetters)
+		x.key = x.noted(letters.AppendRandom(x.text, idLetters))
 		return nil
 	}
-	// Where the message to the primary will stand, which is about as long; but a
-	// large body is no part of that.
-	input, large := x.wire[:0], len(x.body) >= keepBuffer
+	input, large := x.input, len(x.body) >= keepBuffer
 	if large {
 		input = x.s.spares.take(len(x.body) + len(x.ctx.Request.Header.RequestURI()))
 	}
@@ -62,17 +60,24 @@ func (x *exchange) identity() *reason.Error {
 	if large {
 		x.s.keep(rinse(input)) // the first leg's next
 	} else {
-		x.wire = input
+		x.input = rinse(input)
 	}
 	return nil
 }
 
-// letters returns a keyed hash as 32 letters, under a key that is never
-// rotated.
+// keyLetters is the length of a keyed hash as letters.
+const keyLetters = 32
+
+// letters returns a keyed hash as letters, under a key that is never rotated.
 func (s *Server) letters(purpose string, parts ...[]byte) string {
+	var text [keyLetters]byte
+	return string(s.appendLetters(text[:0], purpose, parts...))
+}
+
+// appendLetters appends what letters returns.
+func (s *Server) appendLetters(dst []byte, purpose string, parts ...[]byte) []byte {
 	var mac [32]byte
-	var text [40]byte
-	return string(letters.Encode(text[:0], s.ring.MAC(mac[:0], purpose, parts...)[:20]))
+	return letters.Encode(dst, s.ring.MAC(mac[:0], purpose, parts...)[:letters.DecodedLen(keyLetters)])
 }
 
 // record stores what is about to happen: the decisions, the claim with the
@@ -80,9 +85,11 @@ func (s *Server) letters(purpose string, parts ...[]byte) string {
 // and on record. done says that the answer is written already: an earlier
 // attempt's.
 func (x *exchange) record() (done bool, e *reason.Error) {
+	x.draft()
 	for x.attempt = 1; x.attempt <= maxAttempts; {
 		began := x.look()
 		x.compose()
+		x.riseRecorded()
 		x.unit.Spool = x.spools()
 		x.term = x.s.committer.LeaseTerm()
 		err := x.s.committer.Commit(x.s.work, x.unit) // within the committer's deadline
@@ -154,24 +161,21 @@ func (s *Server) giveUp(key string, ours []byte, void *store.Unit) {
 // giveUpEvery is how often a claim is asked for that may yet be stored.
 const giveUpEvery = 250 * time.Millisecond
 
-// compose makes the unit of the attempt.
-func (x *exchange) compose() {
-	u := x.unit
-	resetUnit(u)
-	x.arena = x.arena[:0]
-	now := x.wall
+// draft makes what is recorded of the request whichever attempt it is, and the
+// primary's message: the claim with the legs that are held, and the keys of all.
+func (x *exchange) draft() {
 	r := &x.p.plan.Routes[x.route]
 	c := &x.claim
-	*c = claim{Request: x.id, Chain: x.s.committer.Chain(), At: now.UnixMilli(), Caller: x.p.plan.Callers[x.caller].Name,
-		Route: r.Name, Plan: x.p.plan.Hash, Subject: x.subject, Purpose: r.Purpose, Legs: c.Legs[:0]}
+	c.Request, c.Chain, c.Caller, c.Route = x.id, x.s.committer.Chain(), x.p.plan.Callers[x.caller].Name, r.Name
+	c.Plan, c.Subject, c.Purpose = x.p.plan.Hash, x.subject, r.Purpose
+	c.MAC, c.Keep = nil, 0
 	if x.hasKey {
 		c.MAC, c.Keep = x.mac, defaultKeep.Milliseconds()
 		if r.Idempotency.TTL > 0 {
 			c.Keep = r.Idempotency.TTL.Milliseconds()
 		}
 	}
-	x.names = store.NamesOf(x.key, x.attempt)
-	u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: x.names.Claim})
+	c.Legs = c.Legs[:0]
 	for i := range r.Legs {
 		l := &x.legs[i]
 		if l.state == audit.LegSkipped {
@@ -180,23 +184,43 @@ func (x *exchange) compose() {
 		// By the body and not by the attempt: a proxy that counts the attempts
 		// otherwise, because the store is away or an operator has freed the key
 		// in error, sends the same sale under the same key.
-		l.key = x.s.letters("leg", []byte(x.key), x.mac, []byte(r.Legs[i].Name))
-		if i == r.Primary {
-			continue
+		l.key = x.letters("leg", []byte(x.key), x.mac, []byte(r.Legs[i].Name))
+		if i != r.Primary {
+			held := x.hold(i)
+			held.Group, l.ordered = x.group(i)
+			c.Legs = append(c.Legs, held)
 		}
-		held := x.hold(i)
-		if held.Large {
-			key := store.RequestBodyKey(x.key, x.attempt, i, x.id)
-			u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: key, Value: x.s.ring.Seal(nil, held.Body, []byte(key))})
-		}
-		c.Legs = append(c.Legs, held)
 	}
-	c.Primary, u.Commands = x.holdPrimary(u.Commands)
-	if r.Followed != nil && x.hasKey {
-		x.keepSale()
-	}
+	x.address()
+	c.Primary = x.holdPrimary()
 	if x.follows != nil {
 		c.Decides = x.follows.decision()
+	}
+}
+
+// compose makes the unit of the attempt.
+func (x *exchange) compose() {
+	x.sit()
+	u := x.unit
+	resetUnit(u)
+	x.arena = x.arena[:0]
+	r := &x.p.plan.Routes[x.route]
+	c := &x.claim
+	c.At = x.wall.UnixMilli()
+	x.names = store.NamesOf(x.key, x.attempt)
+	u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: x.names.Claim})
+	for i := range c.Legs {
+		held := &c.Legs[i]
+		if !x.legs[held.Leg].ordered {
+			held.Group = x.groupOfRequest(held.Leg)
+		}
+		x.placeLarge(held)
+	}
+	if c.Primary != nil {
+		x.placeLarge(c.Primary)
+	}
+	if r.Followed != nil && x.hasKey {
+		x.keepSale()
 	}
 	x.scratch = c.append(x.scratch[:0])
 	u.Commands[0].Value = x.seal(x.scratch, x.names.Claim)
@@ -209,14 +233,22 @@ func (x *exchange) compose() {
 	if x.owed.Kind != 0 {
 		u.Commands = append(u.Commands, x.owed)
 	}
-	u.Commands = append(u.Commands, store.Command{Kind: store.QueueAdd, Queue: store.Doubt, Member: x.names.Doubt, Score: now.UnixMilli()})
-	for i := range r.Legs {
-		entry.Legs = append(entry.Legs, audit.Leg{Name: audit.Name(r.Legs[i].Name), To: audit.Name(x.p.plan.Destinations[r.Legs[i].Destination].Name), State: x.legs[i].state})
-		if x.legs[i].state != audit.LegSkipped {
-			x.decided(x.legs[i].chosen, x.p.plan.Destinations[r.Legs[i].Destination].Name)
+	u.Commands = append(u.Commands, store.Command{Kind: store.QueueAdd, Queue: store.Doubt, Member: x.names.Doubt, Score: c.At})
+	x.addLegs(entry)
+	for i := range x.legs {
+		if l := &x.legs[i]; l.state != audit.LegSkipped {
+			x.decided(l.chosen, x.p.plan.Destinations[r.Legs[i].Destination].Name)
 		}
 	}
 	u.Entries = append(u.Entries, x.sealEntry(entry))
+}
+
+// placeLarge adds the register of a large body to the unit.
+func (x *exchange) placeLarge(held *heldLeg) {
+	if held.Large {
+		key := store.RequestBodyKey(x.key, x.attempt, held.Leg, x.id)
+		x.unit.Commands = append(x.unit.Commands, store.Command{Kind: store.SetOnce, Key: key, Value: x.s.ring.Seal(nil, held.Body, []byte(key))})
+	}
 }
 
 // hold describes a leg that waits for the outcome.
@@ -225,7 +257,7 @@ func (x *exchange) hold(i int) heldLeg {
 	spec, l := &r.Legs[i], &x.legs[i]
 	to := x.p.plan.Destinations[spec.Destination].Name
 	held := heldLeg{Leg: i, Name: spec.Name, To: to, Method: x.method(spec), Target: string(l.target), Key: l.key,
-		HasBody: x.hasBody, Body: l.body, Large: len(l.body) > largeBody, Group: x.group(i)}
+		HasBody: x.hasBody, Body: l.body, Large: len(l.body) > largeBody}
 	for _, f := range l.fields {
 		held.Fields = append(held.Fields, heldField{f.name, string(f.value)})
 	}
@@ -241,26 +273,33 @@ func (x *exchange) hold(i int) heldLeg {
 }
 
 // group names the order in which a leg goes: that of the sale which the request
-// follows; by the route's order value for its destination; with those that will
-// follow; or, where several legs of one request go to one destination, by the
-// request.
-func (x *exchange) group(i int) string {
+// follows; by the route's order value for its destination; or with those that
+// will follow. Else it is groupOfRequest's to say, for each attempt anew.
+func (x *exchange) group(i int) (group string, found bool) {
 	r := &x.p.plan.Routes[x.route]
 	to := []byte(x.p.plan.Destinations[r.Legs[i].Destination].Name)
 	if x.follows != nil {
-		return x.s.saleGroup(&x.follows.sale, x.follows.key, to)
+		return x.s.saleGroup(&x.follows.sale, x.follows.key, to), true
 	}
 	if r.Order != nil {
 		if value, ok := x.req.Order(); ok {
-			return x.s.letters("order", to, value)
+			return x.s.letters("order", to, value), true
 		}
 	}
 	if r.Followed != nil && x.hasKey {
-		return x.s.saleGroup(nil, x.key, to)
+		return x.s.saleGroup(nil, x.key, to), true
 	}
+	return "", false
+}
+
+// groupOfRequest names the order of a leg where several of the request go to one
+// destination.
+func (x *exchange) groupOfRequest(i int) string {
+	r := &x.p.plan.Routes[x.route]
 	for j := range r.Legs {
 		if j != i && j != r.Primary && r.Legs[j].Destination == r.Legs[i].Destination {
-			return x.s.letters("order of a request", to, []byte(x.key), []byte(itoa(x.attempt)))
+			to := x.p.plan.Destinations[r.Legs[i].Destination].Name
+			return x.s.letters("order of a request", []byte(to), []byte(x.key), []byte(itoa(x.attempt)))
 		}
 	}
 	return ""
@@ -293,15 +332,18 @@ func (x *exchange) newEntry(kind audit.Kind, result audit.Result, code reason.Co
 	return x.entryNow(kind, result, code)
 }
 
-// entryNow is newEntry where the clock was looked at a moment ago.
+// entryNow is newEntry where the clock was looked at a moment ago. The entry
+// stands on the slate.
 func (x *exchange) entryNow(kind audit.Kind, result audit.Result, code reason.Code) *audit.Entry {
-	x.entry = audit.Entry{Time: x.wall, Kind: kind, Request: audit.ID(x.id), Origin: x.origin, Plan: audit.ID(x.p.plan.Hash),
-		Key: audit.ID(x.key), Attempt: x.attempt, Subject: audit.ID(x.subject), Result: result, Reason: code,
-		Took: audit.MicrosOf(x.at.Sub(x.start)), Waited: audit.MicrosOf(x.waited),
-		Legs: x.entry.Legs[:0], Prepared: x.entry.Prepared[:0], Tokens: x.entry.Tokens[:0]}
+	x.sit()
 	e := &x.entry
-	if x.key == "" {
-		e.Attempt = 0
+	*e = audit.Entry{Legs: e.Legs[:0], Prepared: e.Prepared[:0], Tokens: e.Tokens[:0]}
+	e.Time, e.Kind, e.Request, e.Origin = x.wall, kind, audit.ID(x.id), x.origin
+	e.Plan, e.Key, e.Subject = audit.ID(x.p.plan.Hash), audit.ID(x.key), audit.ID(x.subject)
+	e.Result, e.Reason = result, code
+	e.Took, e.Waited = audit.MicrosOf(x.at.Sub(x.start)), audit.MicrosOf(x.waited)
+	if x.key != "" {
+		e.Attempt = x.attempt
 	}
 	if x.caller >= 0 {
 		e.Caller = audit.Name(x.p.plan.Callers[x.caller].Name)

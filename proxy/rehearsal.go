@@ -206,11 +206,10 @@ func (r *Rehearsal) Send(ctx context.Context, q RehearsedRequest) (*Rehearsed, e
 	r.write(&fc.Request, &q)
 	x := r.s.begin(&fc)
 	h := &Rehearsed{}
-	x.req.WatchItems(func(c rules.ClassID, rule int) { h.Items = append(h.Items, RehearsedItem{c, rule}) })
+	x.watch = func(c rules.ClassID, rule int) { h.Items = append(h.Items, RehearsedItem{c, rule}) }
 	sc := &scene{r: r, plan: x.p.plan, x: x, answer: q.Answer, refuses: q.Refuses, legs: map[string]int{}, calls: make(chan Call, maxRehearsedCalls)}
 	r.scene = sc
 	x.attend()
-	x.req.WatchItems(nil)
 	r.take(h, x)
 	sc.note(x)
 	sc.x = nil

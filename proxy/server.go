@@ -45,9 +45,10 @@ type Server struct {
 	replayer  *replayer
 	subjects  *lru
 	refusals  refusals
-	exchanges sync.Pool
-	room      room   // for large bodies
-	spares    spares // their buffers
+	exchanges sync.Pool // of *exchange
+	slates    sync.Pool // of *slate
+	room      room      // for large bodies
+	spares    spares    // their buffers
 
 	reloading sync.Mutex                // Reload
 	stale     atomic.Pointer[time.Time] // since when a policy that was to come into force was not taken; nil: none
@@ -218,9 +219,9 @@ func (s *Server) restartChain(broken string, head uint64, cause error) (string, 
 	return chain, [][]byte{sealing.Seal(nil, &e)}
 }
 
-func (s *Server) sealing() *audit.Sealing { return s.seal.Load() }
-
 func (s *Server) newID() string { return letters.Random(idLetters) }
+
+func (s *Server) sealing() *audit.Sealing { return s.seal.Load() }
 
 // taking reports whether new requests are taken.
 func (s *Server) taking() bool { return !s.draining.Load() }

@@ -55,9 +55,25 @@ type minted struct {
 	// Of format pan:
 	key   string // its register
 	store bool   // which is not there yet
-	raw   []byte // the card, borrowed from the message
 	token []byte // borrowed from results
+	card         // which it stands for
 }
+
+// card is a card number. It outlives the message that held it.
+type card struct {
+	digits [maxDigits]byte
+	n      int
+}
+
+// maxDigits is how long a card number is at most.
+const maxDigits = 19
+
+func theCard(raw []byte) (c card) {
+	c.n = copy(c.digits[:], raw)
+	return c
+}
+
+func (c *card) is(raw []byte) bool { return bytes.Equal(c.digits[:c.n], raw) }
 
 // ask is what a read is for.
 type ask struct {
@@ -102,6 +118,10 @@ func (r *resolver) forget() {
 	r.vaulted = r.vaulted[:0]
 	r.fresh, r.reveals, r.failed, r.arrived, r.blind, r.local = 0, 0, 0, false, false, false
 }
+
+// borrows reports whether something of the message is needed until what was
+// minted is stored.
+func (r *resolver) borrows() bool { return len(r.vaulted) > 0 }
 
 // use takes a request's tokens to be of the scope of its caller and route.
 func (r *resolver) use(x *exchange) {
@@ -226,16 +246,16 @@ func (r *resolver) know(i int, op *rewrite.TokenOp) {
 		key = string(r.key)
 		r.gather(ask{kind: askMinted, op: i, index: key[from:]}, store.Command{Kind: store.Get, Key: key})
 	}
-	r.minted = append(r.minted, minted{label: op.Label, format: rules.FormatPAN, index: key[from:], key: key, raw: op.Raw, token: op.Result})
+	r.minted = append(r.minted, minted{label: op.Label, format: rules.FormatPAN, index: key[from:], key: key, card: theCard(op.Raw), token: op.Result})
 }
 
 // again gives a card the token that it had in the message before, as an answer
 // that shows the request's card does. It is known, or was stored.
 func (r *resolver) again(op *rewrite.TokenOp) bool {
 	for i := range r.before {
-		if m := &r.before[i]; m.format == rules.FormatPAN && bytes.Equal(m.raw, op.Raw) {
+		if m := &r.before[i]; m.format == rules.FormatPAN && m.is(op.Raw) {
 			op.Result = m.token
-			r.minted = append(r.minted, minted{label: op.Label, format: m.format, index: m.index, key: m.key, raw: op.Raw, token: m.token})
+			r.minted = append(r.minted, minted{label: op.Label, format: m.format, index: m.index, key: m.key, card: m.card, token: m.token})
 			return true
 		}
 	}
@@ -502,7 +522,7 @@ func (r *resolver) store(cmds []store.Command, e *audit.Entry) []store.Command {
 		label := r.p.plan.Labels[m.label].Name
 		e.Tokens = append(e.Tokens, audit.Token{Scope: audit.Name(r.scope), Label: audit.Name(label), Format: audit.Name(m.format), Key: audit.ID(m.index)})
 		if m.store {
-			mark := r.tokens.Mark(m.key, &vault.Record{Label: label, Format: string(m.format), Card: true, Created: r.now, Last4: string(m.raw[len(m.raw)-4:])})
+			mark := r.tokens.Mark(m.key, &vault.Record{Label: label, Format: string(m.format), Card: true, Created: r.now, Last4: string(m.digits[m.n-4 : m.n])})
 			cmds = append(cmds, store.Command{Kind: store.SetOnce, Key: m.key, Value: mark})
 		}
 	}

@@ -8,7 +8,8 @@ import (
 // Render appends the party's body to dst: the original bytes with the edits,
 // the recomputed totals and the set members. Every operation of Message.Ops
 // must be resolved. The error is token_unknown, or internal where an operation
-// has no result; dst is returned as it was then.
+// has no result; dst is returned as it was then. Of the body nothing stands behind
+// what is returned.
 func (v *View) Render(dst []byte) ([]byte, *reason.Error) {
 	if err := v.resolved(v.edits); err != nil {
 		return dst, err
@@ -20,9 +21,15 @@ func (v *View) Render(dst []byte) ([]byte, *reason.Error) {
 	}
 	body, err := v.renderDeep(dst[before:])
 	if err != nil {
+		clear(dst[before:])
 		return dst[:before], err
 	}
-	return append(dst[:before], body...), nil
+	spliced := dst[before:]
+	dst = append(dst[:before], body...)
+	if n := len(dst) - before; n < len(spliced) {
+		clear(spliced[n:])
+	}
+	return dst, nil
 }
 
 // resolved checks that the operations of the edits, and those of tokens that
@@ -97,7 +104,9 @@ func appendRevealed(dst []byte, op *TokenOp, s style) []byte {
 	case s == styleText && quoted:
 		n := len(dst)
 		dst = append(dst, inner...) // room for the decoded text, which is no longer
-		return dst[:n+decode(dst[n:], inner)]
+		end := n + decode(dst[n:], inner)
+		clear(dst[end:])
+		return dst[:end]
 	case s == styleText:
 		return append(dst, r...)
 	case s == stylePart && op.Fragment:

@@ -11,6 +11,7 @@ package letters
 import (
 	"crypto/rand"
 	"errors"
+	"slices"
 )
 
 // Alphabet is the letters in the order of their values, 0 to 31.
@@ -117,11 +118,17 @@ func Valid(text []byte) bool {
 
 // Random returns n random letters, each worth five bits, from the system's
 // generator.
-func Random(n int) string {
-	b := make([]byte, n)
+func Random(n int) string { return string(AppendRandom(make([]byte, 0, n), n)) }
+
+// AppendRandom appends n letters as Random gives them. It does not allocate
+// where dst has room.
+func AppendRandom(dst []byte, n int) []byte {
+	from := len(dst)
+	dst = slices.Grow(dst, n)[:from+n]
+	b := dst[from:]
 	_, _ = rand.Read(b) // never fails: crypto/rand ends the process instead
 	for i, c := range b {
 		b[i] = Alphabet[c&31]
 	}
-	return string(b)
+	return dst
 }
