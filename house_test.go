@@ -30,6 +30,7 @@ var rank = map[string]int{
 	"audit":           2,
 	"vault/keys":      2,
 	"rules/rewrite":   3,
+	"rules/propose":   4,
 	"vault":           3,
 	"proxy/admin":     4,
 	"proxy":           5,
@@ -44,6 +45,7 @@ var rank = map[string]int{
 var strangers = map[string][]string{
 	"rules/rewrite":  {"store", "audit", "vault"},
 	"rules/ruletest": {"store", "audit", "vault"},
+	"rules/propose":  {"store", "audit", "vault"},
 	"vault":          {"rules"},
 	"vault/keys":     {"rules", "audit", "store"},
 	"audit":          {"rules", "vault"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chaperone/deploy/medspa"
+	"chaperone/rules/propose"
 
 	"github.com/spf13/cobra"
 )
@@ -25,6 +26,10 @@ type initOptions struct {
 	listen, admin          string
 	redis, redisPassword   string
 	vault                  string
+
+	from []string // sample bodies
+	kind string   // what they are
+	path string   // of the route; empty: by the kind
 
 	now time.Time
 }
@@ -45,6 +50,12 @@ Without an address, a destination is a stand-in on this machine, which
 the reference and the last day of your agreement with whoever runs it, once it
 is no stand-in.
 
+With --from, the policy is proposed from sample bodies of your own POS: what
+each member is and who gets it, each line with the reason. Members that it does
+not know reach nobody, and are listed. No value of a sample is written or shown,
+but for the categories and the first letters of article numbers by which items
+are told apart; the bodies of the tests are made up, in the samples' shape.
+
 The key of the POS is shown this once and stored nowhere; the policy has its
 SHA-256. A POS that has a key already is told by --key-sha256, which
 'chaperone callers add NAME --existing' prints.
@@ -52,6 +63,8 @@ SHA-256. A POS that has a key already is told by --key-sha256, which
 Exit codes: 0 written, 1 not written, 2 wrong usage.`,
 		Example: `  chaperone init
   chaperone init --yes my-clinic
+  chaperone init --from sale.json --from another-sale.json
+  chaperone init --from samples --as sale --path /pos/v2/sales
   chaperone init --country GB --ehr https://record.clinic.internal \
     --agreement-reference EHR-7 --agreement-expires 2029-03-31 --yes`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -92,14 +105,23 @@ func (o *initOptions) flags(cmd *cobra.Command) {
 	f.StringVar(&o.redis, "redis", "", "the `ADDRESS` of Redis, host:port; without it, the embedded store")
 	f.StringVar(&o.redisPassword, "redis-password-file", "", "the `FILE` with the password of Redis")
 	f.StringVar(&o.vault, "vault", "", "the `URL` of Vault; without it, the keyring is a local file")
+	f.StringArrayVar(&o.from, "from", nil, "propose the policy from the sample body in `FILE`, a folder of them, or - for standard input; may be repeated")
+	f.StringVar(&o.kind, "as", string(propose.Auto), "what the samples are (`KIND`): "+joined(propose.Kinds()))
+	f.StringVar(&o.path, "path", "", "the `PATH` that the POS posts to; by default "+propose.RoutePath(propose.Sale)+", or the usual one of the kind")
 	f.BoolVar(&o.force, "force", false, "replace files that are there already")
 	f.BoolVarP(&o.yes, "yes", "y", false, "ask nothing: what no flag says has its default")
-	_ = cmd.MarkFlagFilename("redis-password-file") // fails only for a flag that is not there
+	for _, name := range []string{"from", "redis-password-file"} {
+		_ = cmd.MarkFlagFilename(name) // fails only for a flag that is not there
+	}
+	_ = cmd.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(propose.Kinds(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // initialize settles the answers, makes the files, proves them and writes them.
 func initialize(cmd *cobra.Command, a *app, o initOptions) error {
 	files := defaultNames()
+	if len(o.from) > 0 {
+		files = []string{"chaperone.yaml", "rules.yaml", "rules_test.yaml"}
+	}
 	if err := o.vacant(files); err != nil {
 		return err
 	}
@@ -110,7 +132,13 @@ func initialize(cmd *cobra.Command, a *app, o initOptions) error {
 	if o.keyHash == "" {
 		key, o.keyHash = newCallerKey()
 	}
-	made, err := o.medspa()
+	var proposal *propose.Proposal
+	made, err := []initFile(nil), error(nil)
+	if len(o.from) > 0 {
+		made, proposal, err = o.propose(a)
+	} else {
+		made, err = o.medspa()
+	}
 	if err != nil {
 		return err
 	}
@@ -118,7 +146,7 @@ func initialize(cmd *cobra.Command, a *app, o initOptions) error {
 	if err != nil {
 		return err
 	}
-	return o.report(a, made, proof, key)
+	return o.report(a, made, proposal, proof, key)
 }
 
 // initFile is a file to be written, by its name below the folder, with slashes.
@@ -128,9 +156,12 @@ type initFile struct {
 }
 
 // report says what was written, and what to do next.
-func (o *initOptions) report(a *app, files []initFile, proof initProof, key string) error {
+func (o *initOptions) report(a *app, files []initFile, proposal *propose.Proposal, proof initProof, key string) error {
 	p := paletteFor(a.out)
 	var b strings.Builder
+	if proposal != nil {
+		showProposal(&b, p, proposal)
+	}
 	fmt.Fprintf(&b, "%s\n", p.bold("Written, and tried: "+proof.String()))
 	for _, f := range files {
 		if f.about != "" {

@@ -6,11 +6,13 @@ import (
 	"io"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"chaperone/deploy/medspa"
 	"chaperone/rules/basket"
+	"chaperone/rules/propose"
 
 	"github.com/spf13/cobra"
 )
@@ -50,7 +52,7 @@ func (o *initOptions) questions() []question {
 // settle fills what no flag has said: by questions on a terminal, else by the
 // defaults.
 func (o *initOptions) settle(cmd *cobra.Command, a *app) error {
-	asks := !o.yes && isTerminal(a.in)
+	asks := !o.yes && isTerminal(a.in) && !slices.Contains(o.from, fromStdin)
 	in := bufio.NewReader(a.in)
 	for _, q := range o.questions() {
 		said := cmd.Flags().Changed(q.flag)
@@ -79,6 +81,12 @@ func (o *initOptions) settle(cmd *cobra.Command, a *app) error {
 	o.inStandInsPlace()
 	if o.keyHash != "" && !keyHashShape.MatchString(o.keyHash) {
 		return usageError(cmd, "--key-sha256: a SHA-256 has 64 hexadecimal digits")
+	}
+	if !slices.Contains(propose.Kinds(), o.kind) {
+		return usageError(cmd, "--as: there is no kind %q%s", o.kind, suggest(o.kind, propose.Kinds()))
+	}
+	if o.path != "" && (o.path[0] != '/' || len(o.from) == 0) {
+		return usageError(cmd, "--path begins with /, and is for --from")
 	}
 	if o.redisPassword != "" && o.redis == "" {
 		return usageError(cmd, "--redis-password-file needs --redis")

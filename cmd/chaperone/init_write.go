@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -154,7 +155,11 @@ func (o *initOptions) prove(ctx context.Context, a *app, dir string) (initProof,
 	c.file(filepath.Join(dir, "chaperone.yaml"))
 	c.found.Sort()
 	if c.found.HasErrors() {
-		writeDiagnostics(a.err, c.found)
+		var b bytes.Buffer
+		writeDiagnostics(&b, c.found)
+		if _, err := a.err.Write(bytes.ReplaceAll(b.Bytes(), []byte(dir), []byte(o.folder))); err != nil {
+			return proof, err
+		}
 		return proof, failed("see the lines above: an answer does not fit", "what would be written is not right; nothing was written")
 	}
 	proof.warnings = c.found
