@@ -73,7 +73,7 @@ const (
 	Dead
 	// Doubt holds every claim that has no outcome yet, by the time of the
 	// claim. One whose chain is dead or whose outcome is unknown is in doubt;
-	// the others are in flight.
+	// the others are in flight. Of these Redis may show some a few seconds late.
 	Doubt
 	// ChainList holds the chains that exist, by start time. A Committer
 	// registers its own.

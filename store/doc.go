@@ -14,6 +14,8 @@
 //	{chain}:log         the log: one record per sequence number, from 1; in
 //	                    Redis the records of a batch share a stream's entry
 //	{chain}:alive       the head; gone 15 s after its process stopped
+//	{chain}:open.0|1    in Redis, claims of the last moment, which {q.L}:doubt
+//	                    does not have yet (redis_open.go)
 //	{r.K}:c.A           claim of attempt A (from 1) at idempotency key K
 //	{r.K}:u.A           unknown: why the outcome is in doubt
 //	{r.K}:o.A           outcome

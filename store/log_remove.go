@@ -19,6 +19,10 @@ return ''`)
 
 // LogRemove removes a chain.
 func (d *redisDriver) LogRemove(ctx context.Context, chain string, last uint64) error {
+	// Once it is not among the chains nobody looks for its lists.
+	if err := d.takeLists(ctx, chain); err != nil {
+		return err
+	}
 	newest, err := removeScript.Run(ctx, d.side, []string{logKey(chain)}, strconv.FormatUint(last, 10)+"-0").Text()
 	if err != nil {
 		return readErr(err)

@@ -75,6 +75,8 @@ type redisDriver struct {
 	// slow read never stands before them.
 	side  redis.UniversalClient
 	lanes int
+	// openFor is how long a claim is in a list alone.
+	openFor time.Duration
 
 	keysMu sync.RWMutex
 	keys   map[laneKey]string // the names of queues
@@ -83,6 +85,10 @@ type redisDriver struct {
 	closed bool
 	// chains is what is known of the logs that this driver writes.
 	chains map[string]chainState
+	// log is the name of the log that was written last.
+	log struct{ chain, key string }
+	// open are the lists of the chains that this driver writes.
+	open map[string]*openLists
 	// line carries the committer's batches and nothing else, to the masters of
 	// a generation; see redis_masters.go.
 	line       carrier
@@ -109,7 +115,7 @@ func OpenRedis(ctx context.Context, o RedisOptions) (Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &redisDriver{o: o, lanes: 1, chains: make(map[string]chainState), keys: make(map[laneKey]string)}
+	d := &redisDriver{o: o, lanes: 1, openFor: openFor, chains: make(map[string]chainState), open: make(map[string]*openLists), keys: make(map[laneKey]string)}
 	if o.Cluster {
 		d.lanes = clusterLanes
 	}

@@ -87,6 +87,9 @@ func (q *gathered) note(dest string) {
 // flush appends the gathered commands.
 func (p *program) flush() {
 	q := &p.queues
+	if p.open != nil {
+		p.openings()
+	}
 	for i := range q.merges {
 		m := &q.merges[i]
 		c := m.cmds[0]

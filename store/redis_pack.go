@@ -45,7 +45,7 @@ func (p *program) log(b *Batch) {
 	if len(b.Records) == 0 {
 		return
 	}
-	key := logKey(b.Chain)
+	key := p.d.logKey(b.Chain)
 	for recs := b.Records; len(recs) > 0; {
 		n := packOf(recs)
 		p.pack(key, recs[:n])

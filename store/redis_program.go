@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // program is what one batch says to Redis, as it goes over the wire, and where
@@ -16,6 +17,11 @@ type program struct {
 	sinks []sink // one for each command, in order
 
 	queues gathered
+	// changed are the registers that the batch may write over, as bits by their
+	// hash.
+	changed [seenWords]uint64
+	changes bool       // there are any
+	open    *openLists // of the batch's chain; nil: none
 	// first and last are the first and the last key that is written.
 	first, last string
 	// replicated has the carrier wait for a replica.
@@ -59,9 +65,12 @@ type destination uint8
 const (
 	toNobody  destination = iota // but an error counts
 	toCommand                    // cmd
+	toOnce                       // cmd, which is a SetOnce
+	toPrior                      // cmd, which is a SetOnce that was not done
 	toMerge                      // the commands of a merge
 	toLog                        // a log record
 	toLength                     // of the log
+	toOpen                       // a list of open claims
 	toList                       // result.list
 )
 
@@ -75,7 +84,11 @@ func newProgram(d *redisDriver) *program {
 
 // free gives the program back. Nothing may refer to it any more.
 func (p *program) free() {
-	p.d = nil
+	p.d, p.open = nil, nil
+	if p.changes {
+		clear(p.changed[:])
+		p.changes = false
+	}
 	if cap(p.buf) > keepSize {
 		p.buf = nil
 	}
@@ -92,18 +105,56 @@ func (p *program) free() {
 // the queues, so that a cut leaves no index of what is not there.
 func (p *program) batch(b *Batch) {
 	p.log(b)
+	p.change(b)
+	now := time.Time{}
+	if p.open = p.d.openOf(b); p.open != nil {
+		now = time.Now()
+		p.open.turn(now)
+		for i := range p.open.moving {
+			p.queues.add(p.d, &p.open.moving[i])
+		}
+	}
 	for _, group := range b.Groups {
 		for i := range group {
 			c := &group[i]
 			c.reset()
-			if c.Kind.register() {
+			switch {
+			case c.Kind.register():
 				p.register(c)
-			} else {
+			case p.open == nil || c.Queue != Doubt || !p.open.takes(c, now):
 				p.queues.add(p.d, c)
 			}
 		}
 	}
 	p.flush()
+}
+
+// change takes note of the registers that a batch may write over.
+func (p *program) change(b *Batch) {
+	for _, group := range b.Groups {
+		for i := range group {
+			if k := group[i].Kind; k == Set || k == Delete || k == Incr {
+				word, bit := p.bit(group[i].Key)
+				p.changed[word] |= bit
+				p.changes = true
+			}
+		}
+	}
+}
+
+func (p *program) bit(key string) (word int, bit uint64) {
+	h := maphash.String(p.queues.seed, key)
+	return int(h >> 6 % seenWords), 1 << (h & 63)
+}
+
+// stays tells whether what is in the way of a register is still there after the
+// batch.
+func (p *program) stays(key string) bool {
+	if !p.changes {
+		return true
+	}
+	word, bit := p.bit(key)
+	return p.changed[word]&bit == 0
 }
 
 // A command is its head, which says how many arguments follow and holds those
@@ -164,13 +215,16 @@ func (p *program) sink(s sink) { p.sinks = append(p.sinks, s) }
 // request or more.
 const (
 	headOnce    = "*5\r\n$3\r\nset\r\n"
-	headOnceTTL = "*7\r\n$3\r\nset\r\n"
-	headSet     = "*3\r\n$3\r\nset\r\n"
-	headSetTTL  = "*5\r\n$3\r\nset\r\n"
+	headOnceTTL = "*6\r\n$3\r\nset\r\n"
+	headSet     = "\r\n$3\r\nset\r\n"
 	headExpire  = "*3\r\n$7\r\npexpire\r\n"
 
-	argOnce = "$2\r\nnx\r\n$3\r\nget\r\n"
-	argTTL  = "$2\r\npx\r\n"
+	argOnce    = "$2\r\nnx\r\n"
+	argOnceGet = argOnce + "$3\r\nget\r\n"
+	argTTL     = "$2\r\npx\r\n"
+	// argKeep spares Redis the search for the life of a register that was not
+	// there.
+	argKeep = "$7\r\nkeepttl\r\n"
 )
 
 func (p *program) put(s string) { p.buf = append(p.buf, s...) }
@@ -179,6 +233,11 @@ func (p *program) put(s string) { p.buf = append(p.buf, s...) }
 func (p *program) register(c *Command) {
 	ms := c.TTL.Milliseconds()
 	s := sink{to: toCommand, cmd: c}
+	if p.open != nil && c.Kind.once() {
+		if add := p.open.register(c.Key); add != nil {
+			p.queues.add(p.d, add)
+		}
+	}
 	switch {
 	case c.placed == placedLost:
 		return
@@ -203,6 +262,9 @@ func (p *program) register(c *Command) {
 		arg(p, c.Unless)
 		arg(p, c.Value)
 		p.num(ms)
+	case c.Kind == SetOnce && p.stays(c.Key):
+		p.once(c, ms)
+		s.to = toOnce
 	case c.Kind == SetOnce || c.Kind == Set:
 		p.set(c, ms)
 	case c.Kind == Get:
@@ -229,22 +291,40 @@ func (p *program) register(c *Command) {
 	p.sink(s)
 }
 
-// set appends a SET.
-func (p *program) set(c *Command, ms int64) {
-	switch {
-	case c.Kind == SetOnce && ms > 0:
+// once appends a SetOnce whose reply tells whether it was done, and no more: that
+// spares Redis a search, where another question is needed only if it was not.
+func (p *program) once(c *Command, ms int64) {
+	if ms > 0 {
 		p.put(headOnceTTL)
-	case c.Kind == SetOnce:
+	} else {
 		p.put(headOnce)
-	case ms > 0:
-		p.put(headSetTTL)
-	default:
-		p.put(headSet)
 	}
 	p.key(c.Key)
 	arg(p, c.Value)
+	p.put(argOnce)
+	if ms > 0 {
+		p.put(argTTL)
+		p.num(ms)
+	} else {
+		p.put(argKeep)
+	}
+}
+
+// set appends a SET whose reply is what was there before.
+func (p *program) set(c *Command, ms int64) {
+	n := 3
 	if c.Kind == SetOnce {
-		p.put(argOnce)
+		n += 2
+	}
+	if ms > 0 {
+		n += 2
+	}
+	p.buf = append(p.buf, '*', '0'+byte(n))
+	p.put(headSet)
+	p.key(c.Key)
+	arg(p, c.Value)
+	if c.Kind == SetOnce {
+		p.put(argOnceGet)
 	}
 	if ms > 0 {
 		p.put(argTTL)

@@ -91,6 +91,11 @@ func (d *redisDriver) QueueList(ctx context.Context, q Queue, dest, cursor strin
 	if max <= 0 {
 		max = 100
 	}
+	if q == Doubt && cursor == "" {
+		if err := d.takeOpen(ctx); err != nil {
+			return nil, "", err
+		}
+	}
 	items, err := d.page(ctx, d.laneQueue(at.lane, q, dest), at, max)
 	if err != nil {
 		return nil, "", err

@@ -140,7 +140,7 @@ if code ~= 0 then
 end
 return {code, newest(), redis.call('XLEN', log)}`)
 
-	scripts = []*script{moveScript, unlessScript, groupAddScript, groupRemoveScript, settleScript, removeScript}
+	scripts = []*script{moveScript, unlessScript, groupAddScript, groupRemoveScript, settleScript, removeScript, takenScript}
 )
 
 // waitingText is Waiting as Redis prints a score.

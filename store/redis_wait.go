@@ -126,7 +126,7 @@ func writtenTags(cmds []redis.Cmder) []string {
 func writtenKey(c redis.Cmder) string {
 	at := 1
 	switch c.Name() {
-	case "set", "xadd", "del", "incrby", "pexpire", "persist", "zadd", "zrem", "sadd":
+	case "set", "xadd", "del", "incrby", "pexpire", "persist", "zadd", "zrem", "sadd", "append":
 	case "evalsha", "eval":
 		at = 3
 	default:

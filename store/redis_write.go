@@ -104,15 +104,48 @@ func (d *redisDriver) execOnce(ctx context.Context, line carrier, b *Batch) erro
 			return err
 		}
 	}
+	if p.failed != nil {
+		return p.failed
+	}
+	if len(p.lost) > 0 {
+		if err := d.priors(ctx, line, p.lost); err != nil {
+			return err
+		}
+	}
+	if p.open != nil {
+		p.open.acknowledged()
+	} else {
+		d.listed(b)
+	}
+	return nil
+}
+
+var errGone = errors.New("store: a register ended as it was in the way")
+
+// priors reads what is in the way of registers that were not written. To ask for
+// it with each of them would cost the many that are.
+func (d *redisDriver) priors(ctx context.Context, line carrier, lost []*Command) error {
+	p := newProgram(d)
+	defer p.free()
+	for _, c := range lost {
+		p.call(2, "get")
+		arg(p, c.Key)
+		p.sink(sink{to: toPrior, cmd: c})
+	}
+	if err := line.exchange(ctx, p); err != nil {
+		_, transient := judge(err)
+		return transient
+	}
 	return p.failed
 }
 
 // result is what came back of a program, beside what went into the commands.
 type result struct {
-	fresh     []byte // for each entry of the log's stream: 1 it was appended now, 0 it was not
-	logLength int64  // of the log
-	noLog     error  // why the log is not known to be written
-	failed    error  // why the commands are not all acknowledged
+	fresh     []byte     // for each entry of the log's stream: 1 it was appended now, 0 it was not
+	logLength int64      // of the log
+	noLog     error      // why the log is not known to be written
+	failed    error      // why the commands are not all acknowledged
+	lost      []*Command // each SetOnce that was not done
 	list      reply
 }
 
@@ -126,7 +159,10 @@ func (r *result) unlogged(permanent, transient error) {
 	}
 }
 
-func (r *result) reset() { *r = result{fresh: r.fresh[:0]} }
+func (r *result) reset() {
+	clear(r.lost)
+	*r = result{fresh: r.fresh[:0], lost: r.lost[:0]}
+}
 
 // take takes the reply to command i.
 func (p *program) take(i int, r reply) {
@@ -146,6 +182,11 @@ func (p *program) take(i int, r reply) {
 		p.unlogged(permanent, transient)
 		return
 	}
+	if s.to == toOpen && permanent != nil {
+		// What is there is no list. The batch comes again, without.
+		p.open.off = true
+		transient = away(permanent)
+	}
 	if transient != nil {
 		if p.failed == nil || errors.Is(transient, ErrFailover) {
 			p.failed = transient
@@ -158,6 +199,21 @@ func (p *program) take(i int, r reply) {
 	case toMerge:
 		for _, c := range p.queues.merges[s.merge].cmds {
 			c.Err = permanent
+		}
+	case toOnce:
+		c := s.cmd
+		c.Err, c.Won = permanent, permanent == nil && !r.none
+		if r.none {
+			p.lost = append(p.lost, c)
+		}
+	case toPrior:
+		c := s.cmd
+		switch c.Err = permanent; {
+		case permanent != nil:
+		case r.none: // it is free now, and nobody has it
+			p.failed = away(errGone)
+		default:
+			c.settle(r.text)
 		}
 	case toCommand:
 		c := s.cmd
@@ -191,14 +247,20 @@ func (c *Command) takeInt(n int64) {
 func (c *Command) takeValue(absent bool, prior []byte) {
 	switch c.Kind {
 	case SetOnce, SetUnless:
-		// Our own value means that this batch was sent before, and its reply
-		// was lost.
-		c.Won = absent || bytes.Equal(prior, c.Value)
-		if !c.Won {
-			c.Prior = bytes.Clone(prior)
+		if c.Won = absent; !absent {
+			c.settle(prior)
 		}
 	case Get:
 		c.Found = !absent
+		c.Prior = bytes.Clone(prior)
+	}
+}
+
+// settle takes what is in the way of a register. Our own value means that this
+// batch was sent before, and its reply was lost.
+func (c *Command) settle(prior []byte) {
+	c.Won = bytes.Equal(prior, c.Value)
+	if !c.Won {
 		c.Prior = bytes.Clone(prior)
 	}
 }
@@ -227,6 +289,16 @@ func (d *redisDriver) logged(ctx context.Context, line carrier, b *Batch, r *res
 		return nil // the batch comes again, and is looked at then
 	}
 	return d.settle(ctx, line, b, r.fresh)
+}
+
+// logKey names the log of a chain, mostly without an allocation.
+func (d *redisDriver) logKey(chain string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.log.chain != chain {
+		d.log.chain, d.log.key = chain, logKey(chain)
+	}
+	return d.log.key
 }
 
 func (d *redisDriver) forget(chain string) {

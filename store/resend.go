@@ -92,10 +92,12 @@ func (c *Committer) writeKept(b *outgoing) error {
 	if err == nil && c.kept.caught && len(b.Records) == 0 {
 		err = c.probe() // a batch of records would have told
 	}
+	if err == nil {
+		c.remember(b)
+		return nil
+	}
 	var gap *GapError
 	switch {
-	case err == nil:
-		c.remember(b)
 	case errors.As(err, &gap):
 		return c.restore(gap)
 	case errors.Is(err, ErrFork):
