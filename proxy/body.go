@@ -7,17 +7,28 @@ import (
 	"chaperone/rules/reason"
 )
 
-// readBody reads the body into one buffer.
+// source is where the body of a request is read from, as from a framing.Conn.
+type source interface {
+	TakeBody() (body []byte, whole bool, err error)
+	ReadBody(p []byte) (int, error)
+}
+
+// readBody makes the body stand in one buffer: where it arrived, if it has room
+// there.
 func (x *exchange) readBody() *reason.Error {
 	x.sit()
 	if !x.hasBody {
 		return nil
 	}
-	stream := x.ctx.RequestBodyStream()
-	if stream == nil {
-		return refuse(reason.BodyMissing, "the request needs a JSON body")
+	stream := x.ctx.body
+	if body, whole, err := stream.TakeBody(); err != nil {
+		return bodyFault(err)
+	} else if whole {
+		x.borrow(body)
+		x.read, x.bodyIn = true, len(body)
+		return nil
 	}
-	size := x.ctx.Request.Header.ContentLength()
+	size := x.ctx.head.Length()
 	switch {
 	case size < 0:
 		return x.readChunked(stream)
@@ -47,23 +58,29 @@ func (x *exchange) readBody() *reason.Error {
 }
 
 // fill reads once into what is free of b, of which there must be something.
-func fill(stream io.Reader, b []byte) (more []byte, done bool, e *reason.Error) {
-	n, err := stream.Read(b[len(b):cap(b)])
+func fill(stream source, b []byte) (more []byte, done bool, e *reason.Error) {
+	n, err := stream.ReadBody(b[len(b):cap(b)])
 	b = b[:len(b)+n]
 	switch {
 	case err == nil:
 		return b, false, nil
 	case errors.Is(err, io.EOF):
 		return b, true, nil
-	case timedOut(err):
-		return b, false, refuse(reason.BodyTooSlow, "the body did not arrive in time")
 	}
-	return b, false, refuse(reason.HeadMalformed, "the body did not arrive whole")
+	return b, false, bodyFault(err)
+}
+
+// bodyFault says why a body cannot be had.
+func bodyFault(err error) *reason.Error {
+	if timedOut(err) {
+		return refuse(reason.BodyTooSlow, "the body did not arrive in time")
+	}
+	return refuse(reason.HeadMalformed, "the body did not arrive whole")
 }
 
 // readChunked reads a body that does not say how long it is. Of a large one the
 // parts are put together when all are there, so that nothing is copied twice.
-func (x *exchange) readChunked(stream io.Reader) *reason.Error {
+func (x *exchange) readChunked(stream source) *reason.Error {
 	if cap(x.body) == 0 {
 		x.body = make([]byte, 0, 4<<10)
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"chaperone/audit"
-	"chaperone/proxy/framing"
 	"chaperone/rules"
 	"chaperone/rules/reason"
 	"chaperone/rules/rewrite"
@@ -22,7 +21,7 @@ import (
 type exchange struct {
 	s      *Server
 	p      *policy
-	ctx    *fasthttp.RequestCtx
+	ctx    *inbound
 	*slate // nil: none; see sit and rise
 
 	id      string // Chaperone-Request-Id
@@ -117,7 +116,7 @@ const (
 )
 
 // begin takes an exchange for a request.
-func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
+func (s *Server) begin(ctx *inbound) *exchange {
 	x, ok := s.exchanges.Get().(*exchange)
 	if !ok {
 		x = &exchange{s: s, unit: new(store.Unit)}
@@ -129,11 +128,7 @@ func (s *Server) begin(ctx *fasthttp.RequestCtx) *exchange {
 	x.id = x.noted(letters.AppendRandom(x.text, idLetters))
 	x.start = x.look()
 	x.waited = 0
-	if c, ok := ctx.Conn().(*framing.Conn); ok {
-		x.origin = c.Origin()
-	} else {
-		x.origin = framing.Origin(ctx.RemoteAddr())
-	}
+	x.origin = ctx.origin
 	x.caller, x.route = noCaller, -1
 	x.attempt = 1
 	return x

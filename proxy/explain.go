@@ -7,10 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"chaperone/audit"
 	"chaperone/proxy/admin"
+	"chaperone/proxy/framing"
 	"chaperone/rules"
 	"chaperone/rules/reason"
 	"chaperone/rules/rewrite"
@@ -121,14 +120,7 @@ func (s *Server) explain(plan *rules.Plan, sample Sample) (*Explanation, error) 
 		return nil, fmt.Errorf("there is no caller %q", sample.Caller)
 	}
 	r := &plan.Routes[route]
-	var ctx fasthttp.RequestCtx
-	var req fasthttp.Request
-	req.Header.SetMethod(r.Method)
-	for _, h := range sample.Headers {
-		req.Header.Add(h[0], h[1])
-	}
-	ctx.Init(&req, nil, nil)
-	x := s.begin(&ctx)
+	x := s.begin(&inbound{head: framing.NewHead(r.Method, sample.Target, -1, sample.Headers)})
 	x.sit()
 	x.caller, x.route, x.hasBody = caller, route, sample.Body != nil
 	x.body = append(x.body, sample.Body...)
@@ -155,7 +147,7 @@ func (x *exchange) explain(at string) *reason.Error {
 	if e := x.p.agreed(x.route, time.Now()); e != nil {
 		return e
 	}
-	if !x.hasBody && needsBody(x.ctx.Request.Header.Method()) {
+	if !x.hasBody && needsBody(x.ctx.head.Method()) {
 		return refuse(reason.BodyMissing, "the request needs a JSON body")
 	}
 	if len(x.body) > x.s.limits.Body {

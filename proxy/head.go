@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 
-	"github.com/valyala/fasthttp"
-
 	"chaperone/proxy/framing"
 	"chaperone/rules/reason"
 )
@@ -13,18 +11,18 @@ import (
 // judge takes the head of a request: whether it may be here, who sends it,
 // what it asks for, and whether its body is one that can be read.
 func (x *exchange) judge() *reason.Error {
-	h := &x.ctx.Request.Header
-	local := x.ctx.LocalAddr()
+	h := x.ctx.head
+	local := x.ctx.local()
 	switch {
-	case !x.s.hosts.has(h.Host(), local):
+	case !x.s.hosts.has(h.Get(framing.Host), local):
 		return refuse(reason.HostUnknown, "this is not the name of this proxy")
-	case !x.s.hosts.sameSite(h.Peek("Origin"), h.Peek("Sec-Fetch-Site"), local):
+	case !x.s.hosts.sameSite(h.Get(framing.Origin), h.Get(framing.SecFetchSite), local):
 		return refuse(reason.CrossSite, "requests of other sites are not taken")
 	}
 	if x.caller = x.p.callers.identify(h); x.caller == noCaller {
 		return refuse(reason.CallerUnknown, "no caller has this key")
 	}
-	if !x.target.parse(h.RequestURI()) {
+	if !x.target.parse(h.Target()) {
 		return refuse(reason.HeadMalformed, "the request target is ambiguous")
 	}
 	route, others := find(x.p.plan.Routes, h.Method(), &x.target)
@@ -46,11 +44,11 @@ func (x *exchange) judge() *reason.Error {
 }
 
 // judgeBody takes what the head says of the body.
-func (x *exchange) judgeBody(h *fasthttp.RequestHeader) *reason.Error {
-	if v := h.Peek("Expect"); len(v) > 0 && !bytes.EqualFold(v, []byte("100-continue")) {
+func (x *exchange) judgeBody(h *framing.Head) *reason.Error {
+	if v := h.Get(framing.Expect); len(v) > 0 && !bytes.EqualFold(v, []byte("100-continue")) {
 		return refuse(reason.ExpectUnknown, "the expectation is not known")
 	}
-	n := h.ContentLength() // -1: chunked, -2: none
+	n := h.Length() // -1: chunked, -2: none
 	x.hasBody = n > 0 || n == -1
 	if !x.hasBody {
 		if needsBody(h.Method()) {
@@ -61,10 +59,10 @@ func (x *exchange) judgeBody(h *fasthttp.RequestHeader) *reason.Error {
 	if n > x.s.limits.Body {
 		return refuse(reason.BodyTooLarge, "the body is larger than the limit")
 	}
-	if v := h.Peek("Content-Encoding"); len(v) > 0 && !bytes.EqualFold(v, []byte("identity")) {
+	if v := h.Get(framing.ContentEncoding); len(v) > 0 && !bytes.EqualFold(v, []byte("identity")) {
 		return refuse(reason.ContentEncoding, "bodies are taken without a content coding")
 	}
-	if !jsonType(h.ContentType()) {
+	if !jsonType(h.Get(framing.ContentType)) {
 		return refuse(reason.ContentType, "bodies are taken as application/json in UTF-8")
 	}
 	return nil
@@ -105,6 +103,8 @@ func headFault(err error) *reason.Error {
 	switch {
 	case errors.Is(err, framing.ErrMalformed):
 		return refuse(reason.HeadMalformed, "the request cannot be framed in one way only")
+	case errors.Is(err, framing.ErrTooLong):
+		return refuse(reason.HeadMalformed, "the head is larger than the limit")
 	case timedOut(err):
 		return refuse(reason.BodyTooSlow, "the request did not arrive in time")
 	}

@@ -3,11 +3,11 @@ package proxy
 import (
 	"crypto/sha256"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/valyala/fasthttp"
-
+	"chaperone/proxy/framing"
 	"chaperone/rules"
 	"chaperone/rules/reason"
 )
@@ -94,17 +94,13 @@ func TestIdentify(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var h fasthttp.RequestHeader
-			for _, kv := range tt.head {
-				h.Add(kv[0], kv[1])
-			}
-			if got := c.identify(&h); got != tt.want {
+			if got := c.identify(framing.NewHead("GET", "/", -1, tt.head)); got != tt.want {
 				t.Errorf("identify = %d, want %d", got, tt.want)
 			}
 		})
 	}
 	open := newCallers(&rules.Plan{Callers: []rules.Caller{{Name: rules.Anonymous}}})
-	if got := open.identify(&fasthttp.RequestHeader{}); got != 0 {
+	if got := open.identify(framing.NewHead("GET", "/", -1, nil)); got != 0 {
 		t.Errorf("without callers: %d", got)
 	}
 }
@@ -251,7 +247,7 @@ func TestForwardable(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := forwardable(tt.header, []string{"X-Till-Key"}, []byte(tt.connection)); got != tt.ok {
+			if got := forwardable(tt.header, []string{"X-Till-Key"}, slices.Values([][]byte{[]byte(tt.connection)})); got != tt.ok {
 				t.Errorf("forwardable = %v", got)
 			}
 		})

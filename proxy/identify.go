@@ -7,8 +7,7 @@ import (
 	"hash"
 	"sync"
 
-	"github.com/valyala/fasthttp"
-
+	"chaperone/proxy/framing"
 	"chaperone/rules"
 )
 
@@ -37,7 +36,7 @@ func newCallers(p *rules.Plan) *callers {
 // identify returns the index of the caller that the head's key belongs to, or
 // noCaller. The key is compared, by its hash, with every key of every caller,
 // whichever matches: how long it takes says nothing.
-func (c *callers) identify(h *fasthttp.RequestHeader) int {
+func (c *callers) identify(h *framing.Head) int {
 	if c.open {
 		return c.anon
 	}
@@ -82,18 +81,21 @@ var blank [sha256.BlockSize - 1]byte
 // key returns the one key that the head shows: Authorization: Bearer, else the
 // first of the policy's headers that is there. A header that stands there
 // twice shows none.
-func (c *callers) key(h *fasthttp.RequestHeader) ([]byte, bool) {
-	if auth := h.Peek("Authorization"); len(auth) > 0 {
+func (c *callers) key(h *framing.Head) ([]byte, bool) {
+	if auth := h.Get(framing.Authorization); len(auth) > 0 {
 		scheme, key, _ := bytes.Cut(auth, []byte{' '})
 		key = bytes.Trim(key, " ")
 		return key, len(key) > 0 && bytes.EqualFold(scheme, []byte("Bearer"))
 	}
 	for _, name := range c.headers {
-		switch values := h.PeekAll(name); {
-		case len(values) == 1 && len(values[0]) > 0:
-			return values[0], true
-		case len(values) > 0:
-			return nil, false
+		var shown []byte
+		n := 0
+		for value := range h.All(name) {
+			shown = value
+			n++
+		}
+		if n > 0 {
+			return shown, n == 1 && len(shown) > 0
 		}
 	}
 	return nil, false

@@ -4,8 +4,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"chaperone/audit"
 	"chaperone/proxy/admin"
 	"chaperone/rules"
@@ -15,7 +13,7 @@ import (
 )
 
 // handle is the life of one request (DESIGN §3).
-func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+func (s *Server) handle(ctx *inbound) {
 	x := s.begin(ctx)
 	defer s.end(x)
 	x.attend()
@@ -190,7 +188,7 @@ func (x *exchange) refused(e *reason.Error) {
 	status := e.Code.Status()
 	writeProblem(x.ctx, e, status, x.id)
 	// What was not read of the body would be taken for the next request.
-	if n := x.ctx.Request.Header.ContentLength(); (n > 0 || n == -1) && !x.read {
+	if n := x.ctx.head.Length(); (n > 0 || n == -1) && !x.read {
 		x.ctx.Response.SetConnectionClose()
 	}
 	x.recordRefusal(e, status)

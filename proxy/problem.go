@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/valyala/fasthttp"
-
 	"chaperone/rules/reason"
 )
 
@@ -83,7 +81,7 @@ func appendText(dst []byte, s string) []byte {
 }
 
 // writeProblem makes ctx's response the problem of a refusal.
-func writeProblem(ctx *fasthttp.RequestCtx, e *reason.Error, status int, requestID string) {
+func writeProblem(ctx *inbound, e *reason.Error, status int, requestID string) {
 	r := &ctx.Response
 	r.ResetBody()
 	r.SetStatusCode(status)

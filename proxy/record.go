@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chaperone/audit"
+	"chaperone/proxy/framing"
 	"chaperone/rules"
 	"chaperone/rules/reason"
 	"chaperone/store"
@@ -31,7 +32,7 @@ func (x *exchange) identity() *reason.Error {
 	r := &x.p.plan.Routes[x.route]
 	x.key, x.hasKey = "", false
 	if r.Idempotency != nil {
-		value := trimSpace(x.ctx.Request.Header.Peek("Idempotency-Key"))
+		value := trimSpace(x.ctx.head.Get(framing.IdempotencyKey))
 		if len(value) == 0 {
 			value, _ = x.req.IdempotencyKey()
 		}
@@ -49,11 +50,11 @@ func (x *exchange) identity() *reason.Error {
 	}
 	input, large := x.input, len(x.body) >= keepBuffer
 	if large {
-		input = x.s.spares.take(len(x.body) + len(x.ctx.Request.Header.RequestURI()))
+		input = x.s.spares.take(len(x.body) + len(x.ctx.head.Target()))
 	}
-	input = append(input, x.ctx.Request.Header.Method()...)
+	input = append(input, x.ctx.head.Method()...)
 	input = append(input, ' ')
-	input = append(input, x.ctx.Request.Header.RequestURI()...)
+	input = append(input, x.ctx.head.Target()...)
 	head := len(input)
 	input = x.req.AppendMACInput(input)
 	x.mac = x.s.ring.MAC(x.mac[:0], "body", input[:head], input[head:])

@@ -6,15 +6,17 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"chaperone/audit"
 	"chaperone/proxy/admin"
+	"chaperone/proxy/framing"
 	"chaperone/rules"
 	"chaperone/rules/reason"
 	"chaperone/rules/rewrite"
@@ -201,10 +203,7 @@ func (r *Rehearsal) Send(ctx context.Context, q RehearsedRequest) (*Rehearsed, e
 	if !q.At.IsZero() {
 		r.now = q.At
 	}
-	var fc fasthttp.RequestCtx
-	fc.Init(&fasthttp.Request{}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, nil)
-	r.write(&fc.Request, &q)
-	x := r.s.begin(&fc)
+	x := r.s.begin(arrived(&q))
 	h := &Rehearsed{}
 	x.watch = func(c rules.ClassID, rule int) { h.Items = append(h.Items, RehearsedItem{c, rule}) }
 	sc := &scene{r: r, plan: x.p.plan, x: x, answer: q.Answer, refuses: q.Refuses, legs: map[string]int{}, calls: make(chan Call, maxRehearsedCalls)}
@@ -225,33 +224,38 @@ func (r *Rehearsal) Send(ctx context.Context, q RehearsedRequest) (*Rehearsed, e
 	return h, r.read(ctx, h)
 }
 
-// write makes the request as a caller would send it.
-func (r *Rehearsal) write(req *fasthttp.Request, q *RehearsedRequest) {
-	h := &req.Header
-	h.DisableNormalizing()
-	h.SetMethod(q.Method)
-	h.SetRequestURI(q.Target)
-	h.SetHost("localhost")
-	h.EnableNormalizing()
+// arrived makes the request as a caller would send it.
+func arrived(q *RehearsedRequest) *inbound {
+	given := func(name string) bool {
+		return slices.ContainsFunc(q.Headers, func(f [2]string) bool { return strings.EqualFold(f[0], name) })
+	}
+	var fields [][2]string
+	add := func(name, value string) {
+		if !given(name) {
+			fields = append(fields, [2]string{name, value})
+		}
+	}
+	add("Host", "localhost")
+	length := -1
 	if len(q.Body) > 0 {
-		h.SetContentType(jsonMedia)
+		length = len(q.Body)
+		add("Content-Type", jsonMedia)
 	}
 	if q.Caller != Nobody {
-		h.Set("Authorization", "Bearer "+keyOf(q.Caller))
+		add("Authorization", "Bearer "+keyOf(q.Caller))
 	}
-	given := map[string]bool{}
-	for _, f := range q.Headers {
-		if given[f[0]] {
-			h.Add(f[0], f[1])
-			continue
-		}
-		given[f[0]] = true
-		h.Set(f[0], f[1])
-	}
-	if len(q.Body) > 0 {
-		req.SetBodyStream(bytes.NewReader(q.Body), len(q.Body))
+	return &inbound{
+		head:   framing.NewHead(q.Method, q.Target, length, append(fields, q.Headers...)),
+		body:   whole(bytes.Clone(q.Body)),
+		origin: netip.AddrFrom4([4]byte{127, 0, 0, 1}),
 	}
 }
+
+// whole is a body that is there.
+type whole []byte
+
+func (b whole) TakeBody() ([]byte, bool, error) { return b, true, nil }
+func (b whole) ReadBody([]byte) (int, error)    { return 0, io.EOF }
 
 // take notes what the exchange knows, before it is used again.
 func (r *Rehearsal) take(h *Rehearsed, x *exchange) {

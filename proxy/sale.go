@@ -3,6 +3,7 @@ package proxy
 import (
 	"time"
 
+	"chaperone/proxy/framing"
 	"chaperone/rules"
 	"chaperone/rules/rewrite"
 	"chaperone/store"
@@ -127,7 +128,7 @@ func (x *exchange) keepSale() {
 // a value.
 func (x *exchange) nameSale(s *saleRecord, r *rules.Route, value []byte) {
 	group, named := x.p.plan.Callers[x.caller].Group, x.key
-	if len(trimSpace(x.ctx.Request.Header.Peek("Idempotency-Key"))) > 0 {
+	if len(trimSpace(x.ctx.head.Get(framing.IdempotencyKey))) > 0 {
 		named = x.s.letters("idempotency", []byte(group), []byte(r.Name), value)
 	}
 	if named != x.key {

@@ -11,10 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"chaperone/audit"
 	"chaperone/proxy/admin"
+	"chaperone/proxy/framing"
 	"chaperone/store"
 	"chaperone/vault"
 	"chaperone/vault/keys"
@@ -55,8 +54,9 @@ type Server struct {
 	remembers bool                      // what a route that spools needs to know is kept
 
 	listener net.Listener
+	front    *framing.Listener // over it
+	inbounds sync.Pool
 	hosts    *hosts
-	http     *fasthttp.Server
 	admin    *admin.Server // nil: none
 	control  *admin.Control
 
@@ -257,7 +257,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	aside, endAside := context.WithCancel(context.WithoutCancel(ctx))
 	defer endAside()
-	run(func() error { return s.http.Serve(s.listener) })
+	run(func() error { return s.front.Serve(s.serve) })
 	run(func() error { s.marks.Run(aside); return nil })
 	run(func() error { s.witness().Run(ctx); return nil })
 	run(func() error { s.outbox.run(ctx); return nil })
@@ -275,11 +275,10 @@ func (s *Server) Serve(ctx context.Context) error {
 	// ctx is over; the drain has a deadline of its own.
 	drain, done := context.WithTimeout(context.WithoutCancel(ctx), s.limits.DrainTimeout)
 	defer done()
-	if err := s.http.ShutdownWithContext(drain); err != nil {
+	_ = s.listener.Close() // nothing that is to come fails with it
+	if err := s.front.Drain(drain); err != nil {
 		s.logger.Warn("not everything ended in time", "error", err)
 	}
-	// Where the end came before Serve had the listener, Shutdown did nothing.
-	_ = s.listener.Close()
 	s.outbox.stopped(drain)
 	s.replayer.stopped(drain)
 	// What requests and deliveries have used up of the drain is not taken from

@@ -14,9 +14,11 @@ import (
 // of these, where what a request had of its own would be cold whenever its turn
 // comes. What is zeroed is zeroed as early as can be.
 type slate struct {
-	body []byte
-	req  *rewrite.Message
-	ans  *rewrite.Message
+	body    []byte
+	own     []byte // what is used again, where the body is one that its connection lends
+	borrows bool   // it is
+	req     *rewrite.Message
+	ans     *rewrite.Message
 
 	views   []*rewrite.View // of the legs
 	ansView *rewrite.View
@@ -78,9 +80,15 @@ func (t *slate) wipe(s *Server) {
 	}
 	// Nothing is behind the length of these.
 	clear(t.body)
+	if t.borrows {
+		t.body, t.own, t.borrows = t.own, nil, false
+	}
 	t.body = s.keep(t.body)
 	t.input, t.scratch, t.out = empty(t.input), empty(t.scratch), empty(t.out)
 }
+
+// borrow makes the body one that stands elsewhere until the slate is given back.
+func (t *slate) borrow(body []byte) { t.body, t.own, t.borrows = body, t.body, true }
 
 // view returns the view of a leg.
 func (t *slate) view(e *rewrite.Engine, leg int) *rewrite.View {

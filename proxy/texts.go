@@ -57,12 +57,12 @@ func (x *exchange) decideTexts(i int) *reason.Error {
 			}
 		}
 	}
-	h := &x.ctx.Request.Header
+	h := x.ctx.head
 	for _, name := range spec.ForwardHeaders {
-		if !forwardable(name, x.p.plan.Identify.Headers, h.Peek("Connection")) {
+		if !forwardable(name, x.p.plan.Identify.Headers, h.All("Connection")) {
 			continue
 		}
-		for _, value := range h.PeekAll(name) {
+		for value := range h.All(name) {
 			if e := x.decideText(i, partHeader, rules.SourceHeader, name, value); e != nil {
 				return e
 			}

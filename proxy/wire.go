@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"iter"
 	"net/textproto"
 	"strconv"
 )
@@ -62,9 +63,9 @@ var neverForwarded = map[string]bool{
 }
 
 // forwardable reports whether a caller's field may be forwarded where the
-// policy lists it. connection is the value of the caller's Connection field,
+// policy lists it. connection are the values of the caller's Connection fields,
 // whose options name fields for this hop alone.
-func forwardable(name string, identify []string, connection []byte) bool {
+func forwardable(name string, identify []string, connection iter.Seq[[]byte]) bool {
 	if neverForwarded[name] || len(name) >= 10 && textproto.CanonicalMIMEHeaderKey(name[:10]) == "Chaperone-" {
 		return false
 	}
@@ -73,9 +74,11 @@ func forwardable(name string, identify []string, connection []byte) bool {
 			return false
 		}
 	}
-	for _, option := range splitList(connection) {
-		if textproto.CanonicalMIMEHeaderKey(option) == name {
-			return false
+	for value := range connection {
+		for _, option := range splitList(value) {
+			if textproto.CanonicalMIMEHeaderKey(option) == name {
+				return false
+			}
 		}
 	}
 	return true

@@ -11,26 +11,29 @@ import (
 	"time"
 )
 
-// Conn is a connection whose Read hands on only what the Scanner let pass, and
-// returns ErrMalformed from there on. It bounds its waits by the Listener's
-// Times; deadlines need not be set. One goroutine may read at a time, and one
-// write.
+// Conn is a connection on which requests arrive. Next gives the head of the next
+// one, TakeBody or ReadBody its body; both wait no longer than the Listener's
+// Times allow. One goroutine may use it.
 type Conn struct {
-	net.Conn
-	from   *Listener // nil: no bounds, and it never rests
+	conn   net.Conn
+	from   *Listener
 	origin netip.Addr
-	scan   Scanner
-	failed bool
-	amid   atomic.Bool // a request has begun and not ended, or is malformed
+
+	in       *intake // nil: nothing has come since the last request
+	body     bodyState
+	left     int64 // bytes of the body, or of the chunk
+	requests uint64
+	fault    error // what was wrong with what came; there is no more
 
 	// Setting a deadline costs as much as a small system call, so it is done
 	// where one is missing or has come, not for every request.
-	in    deadline
+	set   deadline
 	heard bool      // something came since the tick was set
 	whole time.Time // when the request that is arriving must be there; zero: not said yet
 	out   time.Time // the deadline of writes that is set; zero: none
 
-	resting atomic.Bool // Read has said that the connection is over, and it is not
+	waits   atomic.Bool // it is between two requests, or before the first
+	resting bool        // Next has said that it is over, and it is not
 	waker   syscall.RawConn
 	peek    [1]byte
 	alive   bool
@@ -40,9 +43,12 @@ type Conn struct {
 // of IP.
 func (c *Conn) Origin() netip.Addr { return c.origin }
 
-// Origin returns the address in a, an IPv4 one as such; the zero Addr where it
+// LocalAddr returns the address at which the connection arrived.
+func (c *Conn) LocalAddr() net.Addr { return c.conn.LocalAddr() }
+
+// origin returns the address in a, an IPv4 one as such; the zero Addr where it
 // is none of IP.
-func Origin(a net.Addr) netip.Addr {
+func origin(a net.Addr) netip.Addr {
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap()
 	}
@@ -58,21 +64,89 @@ const (
 	last          // Conn.whole
 )
 
-// Read reads from the connection. Between two requests it says io.EOF when
-// nothing came for a while; the Close that follows does not close then.
-func (c *Conn) Read(p []byte) (int, error) {
-	if c.failed {
-		return 0, ErrMalformed
+// Next waits for the head of the next request. All of the request before must
+// have been taken; what was borrowed of it ends.
+//
+// io.EOF says that there is none: the connection is to be closed, which may
+// leave it with the Listener until something comes. Any other error is of a
+// request that has begun: ErrMalformed, ErrTooLong, io.ErrUnexpectedEOF, one of
+// the connection's, or a timeout.
+func (c *Conn) Next() (*Head, error) {
+	if c.fault != nil {
+		return nil, c.fault
 	}
+	if !c.Taken() || c.in != nil && c.in.head.Last() {
+		return nil, io.EOF
+	}
+	if c.in == nil {
+		c.in, _ = intakes.Get().(*intake)
+	}
+	in := c.in
+	in.next()
+	if in.w == 0 {
+		if err := c.await(); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		whole, ok := in.head.read(in.buf[:in.w])
+		switch {
+		case !ok:
+			return nil, c.fail(ErrMalformed)
+		case whole && in.head.at <= MaxHead:
+			in.r, in.body = in.head.at, in.head.at
+			if err := c.beginBody(); err != nil {
+				return nil, err
+			}
+			return &in.head, nil
+		case whole || in.w >= MaxHead:
+			return nil, c.fail(ErrTooLong)
+		}
+		if err := c.fill(); err != nil {
+			return nil, c.fail(amidst(err))
+		}
+	}
+}
+
+// await waits for the first bytes of a request. However that fails, nothing of
+// one has come.
+func (c *Conn) await() error {
+	c.waits.Store(true)
+	defer c.waits.Store(false)
+	if c.fill() != nil {
+		return io.EOF
+	}
+	return nil
+}
+
+// fail ends what is read of the connection.
+func (c *Conn) fail(err error) error {
+	c.fault = err
+	return err
+}
+
+// fill reads more into the buffer, of which some must be free.
+func (c *Conn) fill() error {
+	n, err := c.read(c.in.buf[c.in.w:])
+	c.in.w += n
+	return err
+}
+
+// read reads from the connection; an error says that nothing was read.
+func (c *Conn) read(p []byte) (int, error) {
 	for {
 		if err := c.bound(); err != nil {
 			return 0, err
 		}
-		n, err := c.Conn.Read(p)
+		n, err := c.conn.Read(p)
 		if n > 0 {
-			return c.judge(p[:n], err)
+			c.heard = true
+			return n, nil
 		}
-		if c.from == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err == nil {
+			err = io.ErrNoProgress
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return 0, err
 		}
 		if err := c.late(err); err != nil {
@@ -81,137 +155,124 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
-// judge feeds what was read to the scanner.
-func (c *Conn) judge(p []byte, err error) (int, error) {
-	n := len(p)
-	c.heard = true
-	before := c.scan.messages
-	good := c.scan.Feed(p)
-	c.amid.Store(good != n || !c.scan.between())
-	if c.scan.messages != before {
-		c.whole = time.Time{}
-		if c.in == last {
-			c.in = none
-		}
-	}
-	if good == n {
-		return n, err
-	}
-	c.failed = true
-	clear(p[good:])
-	if good == 0 {
-		return 0, ErrMalformed
-	}
-	return good, nil
-}
-
 // idle reports whether the connection is between two requests, and not before
 // its first.
-func (c *Conn) idle() bool { return c.scan.messages > 0 && c.scan.fresh() }
+func (c *Conn) idle() bool { return c.requests > 0 && c.waits.Load() }
 
 // bound sees to it that the next read does not wait without end.
 func (c *Conn) bound() error {
-	switch {
-	case c.from == nil:
-		return nil
-	case c.idle():
-		if c.in != tick {
-			return c.tick(time.Now())
-		}
-		return nil
-	case c.whole.IsZero():
-		c.whole = time.Now().Add(c.from.times.Read)
+	if err := c.setDeadline(); err != nil {
+		return err
 	}
-	if c.in == none {
-		c.in = last
-		return c.SetReadDeadline(c.whole)
+	if c.waits.Load() && c.from.closed.Load() {
+		// Close may have ended this wait before its deadline was set.
+		return net.ErrClosed
 	}
 	return nil
 }
 
+// setDeadline sets the deadline of reads where there is none that will do.
+func (c *Conn) setDeadline() error {
+	if c.idle() {
+		if c.set == tick {
+			return nil
+		}
+		return c.tick(time.Now())
+	}
+	if c.whole.IsZero() {
+		c.whole = time.Now().Add(c.from.times.Read)
+	}
+	if c.set != none {
+		return nil
+	}
+	c.set = last
+	return c.conn.SetReadDeadline(c.whole)
+}
+
 func (c *Conn) tick(now time.Time) error {
-	c.in, c.heard = tick, false
+	c.set, c.heard = tick, false
 	wait := c.from.times.Rest
 	if !c.canRest() {
 		wait = c.from.times.Idle
 	}
-	return c.SetReadDeadline(now.Add(wait))
+	return c.conn.SetReadDeadline(now.Add(wait))
 }
 
-// late follows a read whose deadline has come. It returns what Read is to say,
-// or nil to read on.
+// late follows a read whose deadline has come. It returns what the read is to
+// say, or nil to read on.
 func (c *Conn) late(err error) error {
 	now := time.Now()
 	switch {
 	case c.idle() && c.heard:
 		return c.tick(now)
 	case c.idle():
-		c.resting.Store(c.canRest())
+		c.resting = c.canRest()
 		return io.EOF
 	case !now.Before(c.whole):
 		return err
 	}
-	c.in = last
-	return c.SetReadDeadline(c.whole)
+	c.set = last
+	return c.conn.SetReadDeadline(c.whole)
 }
 
 // canRest reports whether the Listener can wait for what comes next.
 func (c *Conn) canRest() bool {
 	if c.waker == nil {
-		c.waker = wakerOf(c.Conn)
+		c.waker = wakerOf(c.conn)
 	}
 	return c.waker != nil
 }
 
-// lieDown gives away what the connection needs for a request, and says until
-// when it may rest.
-func (c *Conn) lieDown(end time.Time) error {
-	c.scan.line = nil
-	c.in, c.alive = none, false
-	return c.SetReadDeadline(end)
+// rest waits until something arrives, for so long at most, and reports whether
+// that is more than the end of the connection.
+func (c *Conn) rest(most time.Duration) bool {
+	c.set, c.alive, c.resting = none, false, false
+	c.waits.Store(true)
+	defer c.waits.Store(false)
+	if c.conn.SetReadDeadline(time.Now().Add(most)) != nil || c.from.closed.Load() {
+		return false
+	}
+	return c.waker.Read(c.stirred) == nil && c.alive
 }
 
-// sleep waits until something arrives, and reports whether that is more than
-// the end of the connection.
-func (c *Conn) sleep() bool { return c.waker.Read(c.stirred) == nil && c.alive }
-
-// Write writes to the connection.
+// Write writes to the connection. p is not kept.
 func (c *Conn) Write(p []byte) (int, error) {
-	if c.from != nil {
-		if c.resting.Load() {
-			c.resting.Store(false) // who writes has not left it alone
-		}
-		end := time.Now().Add(c.from.times.Write)
-		if end.Sub(c.out) > c.from.times.Write/6 {
-			c.out = end
-			if err := c.SetWriteDeadline(end); err != nil {
-				return 0, err
-			}
+	end := time.Now().Add(c.from.times.Write)
+	if end.Sub(c.out) > c.from.times.Write/6 {
+		c.out = end
+		if err := c.conn.SetWriteDeadline(end); err != nil {
+			return 0, err
 		}
 	}
-	return c.Conn.Write(p)
+	return c.conn.Write(p)
 }
 
-// The bounds of a Close that waits for the other end.
+// The bounds of a close that waits for the other end.
 const (
 	lingerTime  = time.Second
 	lingerBytes = 16 << 20
 )
 
-// Close closes the connection, or leaves it with its Listener if it rests.
+// close closes the connection.
 //
 // Where a request is refused before all of it was read, the other end is still
 // sending; closing at once would reset the connection, and the refusal would
-// be lost on its way (RFC 9112, 9.6). Then Close takes what comes for a
+// be lost on its way (RFC 9112, 9.6). Then close takes what comes for a
 // moment, and throws it away.
-func (c *Conn) Close() error {
-	if c.resting.Swap(false) && c.from.park(c, c.from.times.Idle) {
-		return nil
-	}
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.amid.Swap(false) {
-		if half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+func (c *Conn) close() {
+	if half, ok := c.conn.(interface{ CloseWrite() error }); ok && (c.fault != nil || c.comes()) {
+		if half.CloseWrite() == nil && c.conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+			_, _ = io.CopyN(io.Discard, c.conn, lingerBytes)
 		}
 	}
-	return c.Conn.Close()
+	c.release()
+	_ = c.conn.Close()
+}
+
+// comes reports whether more of a request that has begun is to come.
+func (c *Conn) comes() bool {
+	if c.body == bodyLength {
+		return c.in == nil || c.left > int64(c.in.w-c.in.r)
+	}
+	return c.body != bodyDone
 }

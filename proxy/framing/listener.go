@@ -1,9 +1,11 @@
 package framing
 
 import (
+	"context"
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -19,60 +21,33 @@ type Times struct {
 	Rest time.Duration
 }
 
-// Listener hands out connections as Conns.
+// Listener hands connections to a server, each in a goroutine of its own.
 //
 // A connection that waits for its next request holds what its server holds for
 // it: buffers, and a stack as deep as a request's handler has ever been. Where
 // most connections wait most of the time, that is nearly all of a server's
-// memory. So one that rests after a request is taken from the server: its Read
-// says io.EOF, and the Close that follows leaves it with the Listener. When its
-// next request arrives, Accept hands it out again. A new one is handed out with
-// its first byte.
+// memory. So one that rests after a request is taken from the server: its Next
+// says io.EOF, and when the server returns the Listener waits for what comes,
+// in a goroutine that has done nothing else. Then it hands the connection out
+// again. A new one is handed out with its first byte.
 //
 // Its methods are safe for concurrent use.
 type Listener struct {
 	net.Listener
 	times Times
 
-	conns chan net.Conn // for Accept
-	fault chan error    // of the listener below; at most one
-	done  chan struct{} // closed by Close
+	closed  atomic.Bool
+	done    chan struct{} // closed by Close
+	empty   chan struct{} // closed when, after that, no connection is left
+	resting atomic.Int64
 
-	begin  sync.Once // the goroutine that accepts
-	group  sync.WaitGroup
-	mu     sync.Mutex
-	closed bool
-	parked map[*Conn]struct{}
+	mu   sync.Mutex
+	open map[*Conn]struct{} // nil: closed, and there are none
 }
 
 // NewListener returns a Listener over l, which it owns from then on.
 func NewListener(l net.Listener, times Times) *Listener {
-	return &Listener{Listener: l, times: times, conns: make(chan net.Conn), fault: make(chan error, 1),
-		done: make(chan struct{}), parked: map[*Conn]struct{}{}}
-}
-
-// Accept waits for a new connection, or for one that rested and has a request.
-func (l *Listener) Accept() (net.Conn, error) {
-	l.begin.Do(func() { l.start(l.accept) })
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case err := <-l.fault:
-		return nil, err
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-// start runs f in a goroutine that Close waits for, unless Close was called.
-func (l *Listener) start(f func()) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return false
-	}
-	l.group.Go(f)
-	return true
+	return &Listener{Listener: l, times: times, done: make(chan struct{}), empty: make(chan struct{}), open: map[*Conn]struct{}{}}
 }
 
 // The waits after a connection could not be accepted for want of something
@@ -82,38 +57,80 @@ const (
 	lastPause  = time.Second
 )
 
-// accept takes new connections until the listener below is closed.
-func (l *Listener) accept() {
+// Serve accepts connections until Close, and calls serve for each one that has a
+// request; when it returns, the connection rests or is closed. The error is one
+// of the listener below.
+func (l *Listener) Serve(serve func(*Conn)) error {
 	pause := firstPause
 	for {
-		c, err := l.Listener.Accept()
+		c, err := l.Accept()
 		switch {
 		case err == nil:
 			pause = firstPause
-			l.take(&Conn{Conn: c, from: l, origin: Origin(c.RemoteAddr())})
+			l.take(&Conn{conn: c, from: l, origin: origin(c.RemoteAddr())}, serve)
 			continue
+		case l.closed.Load():
+			return nil
 		case !passing(err):
-			l.fault <- err
-			return
+			return err
 		}
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, lastPause)
 		case <-l.done:
-			return
+			return nil
 		}
 	}
 }
 
 // take takes in a new connection.
-func (l *Listener) take(c *Conn) {
-	if c.canRest() && l.park(c, l.times.Read) {
+func (l *Listener) take(c *Conn, serve func(*Conn)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed.Load() {
+		_ = c.conn.Close()
 		return
 	}
-	select {
-	case l.conns <- c:
-	case <-l.done:
-		_ = c.Conn.Close()
+	l.open[c] = struct{}{}
+	go l.attend(c, l.times.Read, serve)
+}
+
+// attend waits for a request of a connection, for so long at most, and has it
+// served.
+func (l *Listener) attend(c *Conn, most time.Duration, serve func(*Conn)) {
+	if c.canRest() {
+		l.resting.Add(1)
+		stirred := c.rest(most)
+		l.resting.Add(-1)
+		if !stirred {
+			l.drop(c)
+			return
+		}
+	}
+	serve(c)
+	if !c.resting {
+		l.drop(c)
+		return
+	}
+	c.release()
+	// This goroutine's stack is as deep as serve has been.
+	go l.attend(c, l.times.Idle, serve)
+}
+
+// drop ends a connection.
+func (l *Listener) drop(c *Conn) {
+	c.close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.open, c)
+	l.ended()
+}
+
+// ended says it when the last connection is gone. The lock is held.
+func (l *Listener) ended() {
+	if l.closed.Load() && len(l.open) == 0 && l.open != nil {
+		l.open = nil
+		close(l.empty)
 	}
 }
 
@@ -128,62 +145,37 @@ func passing(err error) bool {
 	return false
 }
 
-// Close closes the listener below and every connection that rests. Those that
-// are with the server stay open, and rest no more.
+// Close closes the listener below, and has every connection end that rests or
+// waits for its next request. Those with a request end when their server
+// returns.
 func (l *Listener) Close() error {
 	l.mu.Lock()
-	if l.closed {
+	if l.closed.Swap(true) {
 		l.mu.Unlock()
 		return net.ErrClosed
 	}
-	l.closed = true
 	close(l.done)
-	for c := range l.parked {
-		// Wakes the goroutine that waits for it, which closes it: for TLS that
-		// is a message to the other end. Where it fails, it is closed already.
-		_ = c.SetReadDeadline(time.Unix(1, 0))
+	for c := range l.open {
+		if c.waits.Load() {
+			// Wakes its goroutine, which closes it: for TLS that is a message
+			// to the other end. Where it fails, it is closed already.
+			_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+		}
 	}
+	l.ended()
 	l.mu.Unlock()
-	err := l.Listener.Close()
-	l.group.Wait()
-	return err
+	return l.Listener.Close()
+}
+
+// Drain waits, after Close, until every connection has ended.
+func (l *Listener) Drain(ctx context.Context) error {
+	select {
+	case <-l.empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Resting returns how many connections rest.
-func (l *Listener) Resting() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.parked)
-}
-
-// park takes over a connection between two requests, for so long at most;
-// false: it does not.
-func (l *Listener) park(c *Conn, most time.Duration) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return false
-	}
-	if err := c.lieDown(time.Now().Add(most)); err != nil {
-		return false
-	}
-	l.parked[c] = struct{}{}
-	l.group.Go(func() { l.await(c) })
-	return true
-}
-
-// await waits for the next request of a connection that rests.
-func (l *Listener) await(c *Conn) {
-	stirred := c.sleep()
-	l.mu.Lock()
-	delete(l.parked, c)
-	l.mu.Unlock()
-	if stirred {
-		select {
-		case l.conns <- c:
-			return
-		case <-l.done:
-		}
-	}
-	_ = c.Conn.Close()
-}
+func (l *Listener) Resting() int { return int(l.resting.Load()) }

@@ -1,6 +1,7 @@
 package framing
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -26,7 +28,7 @@ const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 // says that it is over.
 type echo struct {
 	*Listener
-	handed  atomic.Int64 // connections that Accept gave
+	handed  atomic.Int64 // times that a connection was served
 	faults  chan error   // of connections, except io.EOF
 	address string
 }
@@ -34,41 +36,37 @@ type echo struct {
 func serve(t *testing.T, l net.Listener, of Times) *echo {
 	t.Helper()
 	e := &echo{Listener: NewListener(l, of), faults: make(chan error, 16), address: l.Addr().String()}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			c, err := e.Accept()
-			if err != nil {
-				return
-			}
-			e.handed.Add(1)
-			go e.serve(c)
-		}
-	}()
+	ended := make(chan error, 1)
+	go func() { ended <- e.Serve(e.serve) }()
 	t.Cleanup(func() {
 		_ = e.Close()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := e.Drain(ctx); err != nil {
+			t.Errorf("Drain: %v", err)
+		}
 	})
 	return e
 }
 
-func (e *echo) serve(c net.Conn) {
-	defer c.Close()
-	buf := make([]byte, 1024)
+func (e *echo) serve(c *Conn) {
+	e.handed.Add(1)
 	for {
-		n, err := c.Read(buf)
+		_, err := c.Next()
+		if err == nil {
+			_, err = io.Copy(io.Discard, bodyOf{c})
+		}
+		if err == nil {
+			_, err = c.Write([]byte("x"))
+		}
 		if err != nil {
 			if err != io.EOF {
 				e.faults <- err
 			}
 			return
-		}
-		if n >= len(get) {
-			if _, err := c.Write([]byte("x")); err != nil {
-				e.faults <- err
-				return
-			}
 		}
 	}
 }
@@ -165,7 +163,7 @@ func TestRest(t *testing.T) {
 func TestNoRest(t *testing.T) {
 	for name, sent := range map[string][2]string{
 		"half a head":   {get + "GET / HT", "TP/1.1\r\nHost: a\r\n\r\n"},
-		"half a body":   {post + "Content-Length: 40\r\n\r\n{", "                                       "},
+		"half a body":   {get + post + "Content-Length: 40\r\n\r\n{", strings.Repeat(" ", 39)},
 		"an empty line": {get + "\r\n", get},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -199,9 +197,6 @@ func TestNoRest(t *testing.T) {
 			}
 			if _, err := io.WriteString(c, sent[1]); err != nil {
 				t.Fatal(err)
-			}
-			if sent[1] != get && len(sent[1]) < len(get) {
-				return // too short for the server to answer it
 			}
 			answer(t, c)
 		})
@@ -278,8 +273,8 @@ func TestCloseEndsWhatRests(t *testing.T) {
 	if e.Resting() != 0 {
 		t.Error("something still rests")
 	}
-	if _, err := e.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Accept: %v", err)
+	if err := e.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a second Close: %v", err)
 	}
 }
 
@@ -313,8 +308,8 @@ func TestAcceptGoesOn(t *testing.T) {
 func TestAcceptSaysWhyItEnds(t *testing.T) {
 	l := NewListener(&failing{local(t), []error{syscall.EINVAL}}, times)
 	defer l.Close()
-	if _, err := l.Accept(); !errors.Is(err, syscall.EINVAL) {
-		t.Errorf("Accept: %v", err)
+	if err := l.Serve(func(*Conn) {}); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("Serve: %v", err)
 	}
 }
 
