@@ -22,6 +22,9 @@ func (f *facts) labels() {
 			}
 		}
 		f.each("detector", l.Detect)
+		if l.Generalize != GeneralizeNothing {
+			f.say("generalize", l.Generalize.String())
+		}
 		f.say("token", string(l.Format))
 		f.sayIf(l.Join, "join")
 		f.say("vaulted tokens keep", [...]string{"", "the last four digits", "the first six digits and the last four"}[l.Vaulted.Keep])

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"strings"
 
 	"chaperone/rules/yamlfile"
 )
@@ -54,14 +55,14 @@ func (l *loader) form(n yamlfile.Node, id LabelID, who party) (Form, bool) {
 	case !ok:
 		n.Fail("unknown_form", fmt.Sprintf("there is no form %q", text), formHint(text))
 		return Drop, false
-	case form == Generalize:
-		n.Fail("form_not_available", "the form generalize is not available yet in this version", "use a stricter one: alias, token, mask or drop")
-		return Drop, false
 	case l.plan.inFamily(id, labelSAD) && form != Plain && form != Drop && form != Block:
 		n.Fail("sad_form", fmt.Sprintf("%s is sensitive authentication data: it may not become %s", label, aForm(form)), "it may be plain for a processor that is called at once, else drop or block")
 		return Drop, false
 	case l.plan.inFamily(id, labelSAD) && form == Plain && who == aCaller:
 		n.Fail("sad_to_caller", fmt.Sprintf("%s is sensitive authentication data: no caller may see it", label), "use drop or block")
+		return Drop, false
+	case form == Generalize && !l.plan.generalizable(id):
+		n.Fail("generalize_unknown", fmt.Sprintf("nothing says what a value of %s becomes when it is made coarser", label), "write generalize: date, age, postcode or class under the label, or use a stricter form")
 		return Drop, false
 	case form == Alias && who == aCaller:
 		n.Fail("alias_for_caller", "an alias belongs to a destination, and a caller has none", "use token, mask or drop")
@@ -73,6 +74,8 @@ func (l *loader) form(n yamlfile.Node, id LabelID, who party) (Form, bool) {
 // aForm is the form in a sentence.
 func aForm(f Form) string {
 	switch f {
+	case Generalize:
+		return "a coarser value"
 	case Alias:
 		return "an alias"
 	case Token:
@@ -87,5 +90,5 @@ func formHint(written string) string {
 	if hint := yamlfile.Suggest(written, formNames[:]); hint != "" {
 		return hint
 	}
-	return "use one of: plain, alias, token, mask, drop, block"
+	return "use one of: " + strings.Join(formNames[:], ", ")
 }

@@ -51,11 +51,14 @@ var explainLabels = []diag.Explanation{
 		"Its destination may not see sad, and a URL or header ends in logs.").
 		Example(shopRefund, "- {to: shop, items: retail, keep: [id, sale, amount], forward: {query: [cvv]}}", "- {to: shop, items: retail, keep: [id, sale, amount], forward: {query: [store]}}"),
 	diag.Explain("unknown_form", "There is no form of that name.",
-		"Forms are plain, alias, token, mask, drop and block, from open to strict.").
+		"Forms are plain, generalize, alias, token, mask, drop and block, from open to strict.").
 		Example("sees: {phi: plain, pan: token}", "sees: {phi: plain, pan: tokn}", "sees: {phi: plain, pan: token}"),
-	diag.Explain("form_not_available", "The form generalize is in the design, and this version does not have it yet.",
-		"To take the word and pass the value would be worse than to refuse it. Use a stricter form.").
-		Example("sees: {pan: token}", "sees: {pan: token, phi: generalize}", "sees: {pan: token, phi: drop}"),
+	diag.Explain("generalize_unknown", "A party is to see coarser values of a label, and nothing says what they are.",
+		"A date becomes its year and a postcode its area, but a value does not tell by itself which of them it is: five digits are a ZIP code or somebody's number. So the label says it, or a kind of it. What then is no date or postcode is dropped.").
+		Example("sees: {phi: plain, pan: token}", "sees: {phi: plain, pan: generalize}", "sees: {phi: plain, pan: mask}"),
+	diag.Explain("generalize_label", "The values of a label cannot become what it says.",
+		"Card numbers and security codes have nothing coarser than a mask, and only a basket's line items have a class.").
+		Example("pan: {paths: [card.number], token: pan}", "pan: {paths: [card.number], generalize: date}", "pan: {paths: [card.number], token: pan}"),
 	diag.Explain("alias_for_caller", "A caller would see an alias.",
 		"An alias belongs to one destination, which a caller is not.").
 		Example("sees: {pan: token}", "sees: {pan: token, phi: alias}", "sees: {pan: token, phi: token}"),

@@ -53,6 +53,7 @@ func (l *loader) labels(n yamlfile.Node) {
 			l.label(LabelID(id), node)
 		}
 	}
+	l.inheritGeneralizations()
 }
 
 // addLabel returns the label of a name, and makes it and its ancestors if they
@@ -127,6 +128,7 @@ func (l *loader) label(id LabelID, n yamlfile.Node) {
 		l.detectors(id, detect)
 	}
 	l.tokenFormat(id, m.Get("token"))
+	l.generalization(id, m.Get("generalize"))
 	if join := m.Get("join"); join.Written() {
 		l.plan.Labels[id].Join = join.Bool()
 		if l.plan.inFamily(id, labelSAD) {

@@ -102,6 +102,7 @@ func (l *loader) policy(m *yamlfile.Map) {
 	l.resolveFollows()
 
 	l.checkLabels()
+	l.checkGeneralizations()
 	l.checkDestinations()
 	l.checkClasses()
 	l.checkRoutes()

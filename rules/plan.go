@@ -39,14 +39,15 @@ const NoLabel LabelID = -1
 // Label says what a value is. The labels "pan" and "sad" always exist.
 // A dotted label's ancestors always exist too.
 type Label struct {
-	Name   string
-	Parent LabelID // NoLabel for the root of a family
-	Family LabelID // the root of the family; a root's own ID
-	Depth  int     // dots in the name: the deeper label is the more specific
-	Paths  []LabelPath
-	Detect []string // detectors whose spans bear this label: "pan", or of package detect's names
-	Format TokenFormat
-	Join   bool // sealed tokens of equal values are equal
+	Name       string
+	Parent     LabelID // NoLabel for the root of a family
+	Family     LabelID // the root of the family; a root's own ID
+	Depth      int     // dots in the name: the deeper label is the more specific
+	Paths      []LabelPath
+	Detect     []string       // detectors whose spans bear this label: "pan", or of package detect's names
+	Generalize Generalization // its own or its parent's
+	Format     TokenFormat
+	Join       bool // sealed tokens of equal values are equal
 	// Vaulted says what tokens of format vaulted look like.
 	Vaulted Vaulted
 	// Tag stands in every sealed token of this label, so that an arriving

@@ -6,9 +6,8 @@ import (
 )
 
 // The words of a policy file, as the reader and an editor's schema take them.
-// formsWritten leaves out the forms that this version refuses.
 var (
-	formsWritten  = []string{"plain", "alias", "token", "mask", "drop", "block"}
+	formsWritten  = formNames[:]
 	tokenFormats  = []string{string(FormatPAN), string(FormatSealed), string(FormatVaulted)}
 	detectorNames = append([]string{detectorPAN}, detect.DetectorNames()...)
 )
@@ -69,6 +68,7 @@ var labelsShape = yamlfile.Names("What a value is. Dotted labels are kinds of th
 			yamlfile.May("paths", yamlfile.Many("Where such values stand: paths of the body, or @query.NAME, @header.NAME, @path.NAME.",
 				yamlfile.Text("A path.").Example("payment.card.number", "@header.X-Patient"))),
 			yamlfile.May("detect", yamlfile.Many("What finds such values inside of other text, wherever they stand.", yamlfile.Word("A detector.", detectorNames...))),
+			yamlfile.May("generalize", yamlfile.Word("What the values are, so that the form generalize can make them coarser: date becomes the year, age stays up to 89, postcode becomes its area, class becomes the name of the line item's class. Kinds of the label take it over.", generalizationNames[1:]...)),
 			yamlfile.May("token", tokenShape),
 			yamlfile.May("join", yamlfile.Truth("Whether equal values get equal tokens, so that records can be joined.").Default(false)),
 		))).OrEmpty()

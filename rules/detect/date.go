@@ -46,7 +46,7 @@ func digitAt(text []byte, i int) bool { return i < len(text) && text[i]-'0' <= 9
 
 // yearFirst reads the rest of 2026-11-22.
 func yearFirst(text []byte, year int) (size int) {
-	if len(text) < 8 || text[4] != '-' && text[4] != '/' && text[4] != '.' || !validYear(year) {
+	if len(text) < 8 || text[4] != '-' && text[4] != '/' && text[4] != '.' || !ValidYear(year) {
 		return 0
 	}
 	month, n := number2(text[5:], 2)
@@ -64,7 +64,7 @@ func yearFirst(text []byte, year int) (size int) {
 // compact reads 20261122.
 func compact(text []byte) (size, year int) {
 	value, n := number2(text, 9)
-	if n != 8 || !validYear(value/1e4) || !validDay(value%100, value/100%100) {
+	if n != 8 || !ValidYear(value/1e4) || !validDay(value%100, value/100%100) {
 		return 0, 0
 	}
 	return n, value / 1e4
@@ -114,7 +114,7 @@ func yearLast(text []byte, at int) (size, year int) {
 	}
 	year, n := number2(text[at:], 5)
 	switch {
-	case n == 4 && validYear(year):
+	case n == 4 && ValidYear(year):
 		return at + n, year
 	case n == 2:
 		return at + n, 0
@@ -170,7 +170,8 @@ func folds(text []byte, small string) bool {
 	return true
 }
 
-func validYear(year int) bool { return year >= firstYear && year <= lastYear }
+// ValidYear reports whether a year is one that Date takes.
+func ValidYear(year int) bool { return year >= firstYear && year <= lastYear }
 
 func validDay(day, month int) bool {
 	return month >= 1 && month <= 12 && day >= 1 && day <= daysOf[month-1]
@@ -193,7 +194,7 @@ func (f *Seeker) dateOfBirth() (start, end int) {
 		}
 	}
 	size, _ := Date(f.text[start:])
-	if g := f.chain.at(0); size == 0 && g.n == 4 && validYear(int(g.value)) {
+	if g := f.chain.at(0); size == 0 && g.n == 4 && ValidYear(int(g.value)) {
 		size = g.end - start
 	}
 	if size == 0 || !f.speaks(DateOfBirth) || digitAt(f.text, start+size) {

@@ -67,7 +67,7 @@ func (v *View) unaliased(x *value) (done, alive bool, err *reason.Error) {
 	op := &v.request.ops[*slot-1]
 	label := op.Label
 	if label != rules.NoLabel {
-		x.form = max(x.form, seen(v.party.sees, label))
+		x.form = max(x.form, v.party.sees.Of(label))
 	}
 	if op.card && v.party.pan > x.form {
 		x.form, label = v.party.pan, v.party.panLabel
@@ -76,6 +76,9 @@ func (v *View) unaliased(x *value) (done, alive bool, err *reason.Error) {
 		if of, _ := v.party.strictest(op.found); of.form > x.form {
 			x.form, label = of.form, of.label
 		}
+	}
+	if x.form == rules.Generalize {
+		x.form = rules.Drop
 	}
 	v.tallyPlace(x, x.form)
 	if x.form == rules.Plain {

@@ -18,7 +18,7 @@ import (
 // deciding members or legs than a mask has bits for (route_too_large). The
 // engine is nil if and only if one of them is an error.
 func Compile(p *rules.Plan) (*Engine, rules.Diagnostics) {
-	e := &Engine{plan: p, sad: p.Label("sad")}
+	e := &Engine{plan: p, sad: p.Label("sad"), year: thisYear}
 	for i := range p.Labels {
 		if detectsPAN(&p.Labels[i]) {
 			e.panLabels = append(e.panLabels, rules.LabelID(i))

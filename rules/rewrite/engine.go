@@ -28,6 +28,7 @@ type Engine struct {
 	panLabels  []rules.LabelID                      // whose detectors ask for card numbers
 	detectors  detect.Detectors                     // of identifiers, that labels ask for
 	identified [detect.NumDetectors][]rules.LabelID // by detector: the labels that do
+	year       func() int                           // now
 	classifier *basket.Classifier
 	requests   []*program // by route
 	answers    []*program

@@ -280,7 +280,7 @@ func (e *Engine) idForms(sees rules.Clearance) []idForm {
 	for d := range out {
 		out[d].label = rules.NoLabel
 		for _, l := range e.identified[d] {
-			if f := seen(sees, l); out[d].label == rules.NoLabel || f > out[d].form {
+			if f := sees.Of(l); out[d].label == rules.NoLabel || f > out[d].form {
 				out[d] = idForm{f, l}
 			}
 		}

@@ -115,7 +115,9 @@ func (v *View) value(x *value) (bool, *reason.Error) {
 			return false, err
 		}
 		if label != rules.NoLabel {
-			x.form = max(x.form, form)
+			if x.form = max(x.form, form); x.form == rules.Generalize {
+				x.form = rules.Drop
+			}
 			v.tallySpan(s, x.pan, x.class, x.form)
 			return v.arrived(x, s.text, s.format(), label)
 		}
@@ -133,11 +135,12 @@ func (v *View) ordinary(x *value) (bool, *reason.Error) {
 			if err != nil {
 				return false, err
 			}
+			form = v.coarserPart(s, form, label, x.class)
 			v.tallySpan(s, x.pan, x.class, form)
 			if form == rules.Block {
 				return false, v.blocked(label, "", int(s.start))
 			}
-			v.part(s, form, label)
+			v.part(s, form, label, x.class)
 		}
 		return true, nil
 	}
@@ -151,10 +154,17 @@ func (v *View) ordinary(x *value) (bool, *reason.Error) {
 			form, label = f, l
 		}
 	}
+	coarser := form == rules.Generalize && v.coarser(x)
+	if form == rules.Generalize && !coarser {
+		form = rules.Drop
+	}
 	x.form = form
 	v.tallyPlace(x, form)
 	for i := range x.spans {
 		v.tallySpan(&x.spans[i], x.pan, x.class, form)
+	}
+	if coarser {
+		return true, nil
 	}
 	return v.whole(x, label)
 }
@@ -169,17 +179,17 @@ func (v *View) deciding(x *value) rules.LabelID {
 		refs = e.texts[x.set].refs
 	}
 	for _, ref := range refs {
-		if l := rules.LabelID(ref.Label); seen(p.sees, l) == x.form {
+		if l := rules.LabelID(ref.Label); p.sees.Of(l) == x.form {
 			return l
 		}
 	}
 	if x.outside {
 		return rules.NoLabel
 	}
-	if state(x.set)&stateSAD != 0 && seen(p.sees, e.sad) == x.form {
+	if state(x.set)&stateSAD != 0 && p.sees.Of(e.sad) == x.form {
 		return e.sad
 	}
-	if l := e.classLabel(x.class); l != rules.NoLabel && seen(p.sees, l) == x.form {
+	if l := e.classLabel(x.class); l != rules.NoLabel && p.sees.Of(l) == x.form {
 		return l
 	}
 	return rules.NoLabel
@@ -358,6 +368,9 @@ func isPANToken(digits []byte) bool {
 // place and its own label have.
 func (v *View) arrived(x *value, token []byte, format rules.TokenFormat, label rules.LabelID) (bool, *reason.Error) {
 	m := v.m
+	if x.form == rules.Generalize {
+		x.form = rules.Drop // what it stands for is not known here
+	}
 	v.tallyPlace(x, x.form)
 	op := TokenOp{Kind: Reveal, Format: format, Label: label, Destination: -1}
 	switch x.form {
@@ -437,9 +450,13 @@ func appendMask(dst, digits []byte) []byte {
 }
 
 // part applies a form to a span within a string or a name.
-func (v *View) part(s *span, form rules.Form, label rules.LabelID) {
+func (v *View) part(s *span, form rules.Form, label rules.LabelID, class rules.ClassID) {
 	m := v.m
 	switch form {
+	case rules.Generalize:
+		from := len(v.text)
+		v.appendPart(s, label, class)
+		v.put(s.start, s.end, from)
 	case rules.Plain:
 		if s.token() && label != rules.NoLabel {
 			v.putOp(s.start, s.end, m.op(TokenOp{Kind: Reveal, Format: s.format(), Label: label, Destination: -1, Raw: s.text}), stylePart)

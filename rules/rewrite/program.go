@@ -107,24 +107,15 @@ func detectsPAN(l *rules.Label) bool {
 func (e *Engine) form(sees rules.Clearance, set []automaton.LabelRef, class rules.ClassID, sad bool) rules.Form {
 	form := rules.Plain
 	for _, ref := range set {
-		form = max(form, seen(sees, rules.LabelID(ref.Label)))
+		form = max(form, sees.Of(rules.LabelID(ref.Label)))
 	}
 	if l := e.classLabel(class); l != rules.NoLabel {
-		form = max(form, seen(sees, l))
+		form = max(form, sees.Of(l))
 	}
 	if sad {
-		form = max(form, seen(sees, e.sad))
+		form = max(form, sees.Of(e.sad))
 	}
 	return form
-}
-
-// seen returns the form of a label for a party. What cannot be coarsened yet
-// is dropped.
-func seen(sees rules.Clearance, l rules.LabelID) rules.Form {
-	if f := sees.Of(l); f != rules.Generalize {
-		return f
-	}
-	return rules.Drop
 }
 
 // classLabel returns the label of a class, NoLabel for none.
@@ -150,7 +141,7 @@ func (p *program) newParty(sees rules.Clearance) party {
 		}
 	}
 	for _, l := range p.engine.panLabels {
-		if f := seen(sees, l); out.panLabel == rules.NoLabel || f > out.pan {
+		if f := sees.Of(l); out.panLabel == rules.NoLabel || f > out.pan {
 			out.pan, out.panLabel = f, l
 		}
 	}

@@ -136,7 +136,7 @@ func (v *View) appendToken(t *requestToken) bool {
 		}
 		token = op.Result
 	}
-	switch seen(v.party.sees, t.label) {
+	switch v.party.sees.Of(t.label) {
 	case rules.Drop, rules.Block:
 		return false
 	case rules.Mask:

@@ -171,7 +171,7 @@ func (v *View) tallyItem(item int, alive bool) {
 	if alive {
 		form = rules.Plain
 		if l := v.m.prog.engine.classLabel(class); l != rules.NoLabel {
-			form = seen(v.party.sees, l)
+			form = v.party.sees.Of(l)
 		}
 	}
 	v.count(newTallyKey(tallyClass, class, form, 0))

@@ -33,7 +33,7 @@ func (v *View) DecideText(src rules.Source, name string, text []byte) (Text, *re
 	at := e.text(src, name)
 	x := value{raw: text, end: uint32(len(text)), outside: true, set: at, pan: e.texts[at].pan}
 	for _, ref := range e.texts[at].refs {
-		x.form = max(x.form, seen(v.party.sees, rules.LabelID(ref.Label)))
+		x.form = max(x.form, v.party.sees.Of(rules.LabelID(ref.Label)))
 	}
 	spans := len(m.spans)
 	m.find(text, len(e.panLabels) > 0, true)

@@ -216,7 +216,7 @@ func (v *View) spanForm(s *span) (rules.Form, rules.LabelID, *reason.Error) {
 		return form, label, nil
 	}
 	if s.label != rules.NoLabel {
-		return seen(v.party.sees, s.label), s.label, nil
+		return v.party.sees.Of(s.label), s.label, nil
 	}
 	if v.m.prog.request {
 		return rules.Drop, rules.NoLabel, refuse(reason.TokenUnknown, int(s.start), "no label of the policy is named by it")
@@ -238,6 +238,7 @@ func (v *View) name(class rules.ClassID, spans []span, kept bool) (bool, *reason
 		if form == rules.Block && !kept {
 			form = rules.Drop // it does not go there anyway
 		}
+		form = v.coarserPart(&spans[i], form, label, class)
 		v.tallySpan(&spans[i], rules.NoLabel, class, form)
 		if form == rules.Block {
 			return false, v.blocked(label, "", int(spans[i].start))
@@ -245,7 +246,7 @@ func (v *View) name(class rules.ClassID, spans []span, kept bool) (bool, *reason
 		if form == rules.Drop {
 			return false, nil
 		}
-		v.part(&spans[i], form, label)
+		v.part(&spans[i], form, label, class)
 	}
 	return true, nil
 }
