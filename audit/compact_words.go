@@ -76,6 +76,7 @@ var reasonCodes = [...]reason.Code{
 	45: reason.PrimaryInDoubt,
 	46: reason.AnswerUnreadable,
 	47: reason.AnswerWithheld,
+	48: reason.ExpressionUndecided,
 }
 
 // reasonNumbers are the numbers of reasonCodes.

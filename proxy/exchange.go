@@ -85,19 +85,20 @@ type exchange struct {
 
 // leg is what becomes of one leg of the route in this request.
 type leg struct {
-	state   audit.LegState
-	status  int
-	key     string
-	body    []byte           // rendered; the request's own bytes where nothing changes
-	chosen  []rewrite.Chosen // what was decided about it
-	target  []byte
-	fields  []field
-	view    *rewrite.View // on the slate
-	buf     []byte        // what body stands in, where that is of its own
-	texts   []byte        // what the fields' values stand in
-	forms   []heldForm
-	parts   []part
-	ordered bool // the order in which it goes is no matter of the attempt
+	state    audit.LegState
+	unwanted bool // skipped: its condition does not hold
+	status   int
+	key      string
+	body     []byte           // rendered; the request's own bytes where nothing changes
+	chosen   []rewrite.Chosen // what was decided about it
+	target   []byte
+	fields   []field
+	view     *rewrite.View // on the slate
+	buf      []byte        // what body stands in, where that is of its own
+	texts    []byte        // what the fields' values stand in
+	forms    []heldForm
+	parts    []part
+	ordered  bool // the order in which it goes is no matter of the attempt
 }
 
 // part is a text outside of the body, on its way to a leg.

@@ -43,8 +43,9 @@ type Party struct {
 	Leg       string
 	To        string
 	Primary   bool
-	Skipped   bool // the leg is not part of this request: no item of its class
-	BySale    bool // likewise, but the sale that it follows decides that, which is not looked up
+	Skipped   bool   // the leg is not part of this request: no item of its class, or its condition does not hold
+	Unless    string // likewise, by its condition, which is this
+	BySale    bool   // likewise, but the sale that it follows decides that, which is not looked up
 	Method    string
 	URL       string
 	Headers   [][2]string // what the leg forwards of the caller's
@@ -211,6 +212,10 @@ func (x *exchange) party(plan *rules.Plan, i int) Party {
 	spec, l := &r.Legs[i], &x.legs[i]
 	d := &plan.Destinations[spec.Destination]
 	p := Party{Leg: spec.Name, To: d.Name, Primary: i == r.Primary, Method: x.method(spec)}
+	if l.unwanted {
+		p.Skipped, p.Unless = true, spec.When.String()
+		return p
+	}
 	if l.state == audit.LegSkipped {
 		// Without items the sale says which classes there are, and their part.
 		p.BySale = r.Follows != nil && !x.req.HasItems()

@@ -97,6 +97,9 @@ func (x *exchange) decide() *reason.Error {
 	e := x.p.engine
 	r := &x.p.plan.Routes[x.route]
 	x.setLegs(len(r.Legs))
+	if e.Asks(x.route) {
+		x.req.UseOutside(x)
+	}
 	for i := range r.Legs {
 		l := &x.legs[i]
 		l.state = audit.LegHeld
@@ -109,6 +112,17 @@ func (x *exchange) decide() *reason.Error {
 			}
 			l.state = audit.LegSkipped
 			continue
+		}
+		if r.Legs[i].When != nil {
+			wanted, fault := e.Wanted(x.req, i, l.view)
+			if fault != nil {
+				return fault
+			}
+			x.p.metrics.Condition(x.route, i, wanted)
+			if !wanted {
+				l.state, l.unwanted = audit.LegSkipped, true
+				continue
+			}
 		}
 		if fault := e.DecideLeg(x.req, i, l.view); fault != nil {
 			return fault

@@ -237,8 +237,13 @@ func (x *exchange) compose() {
 	u.Commands = append(u.Commands, store.Command{Kind: store.QueueAdd, Queue: store.Doubt, Member: x.names.Doubt, Score: c.At})
 	x.addLegs(entry)
 	for i := range x.legs {
-		if l := &x.legs[i]; l.state != audit.LegSkipped {
-			x.decided(l.chosen, x.p.plan.Destinations[r.Legs[i].Destination].Name)
+		to := x.p.plan.Destinations[r.Legs[i].Destination].Name
+		switch l := &x.legs[i]; {
+		case l.unwanted:
+			// The decision is taken here, once: a delivery does not ask again.
+			entry.Decisions = append(entry.Decisions, audit.Decision{Rule: audit.Name(x.legRule(i) + whenRule), Form: audit.Name(rules.Drop.String()), To: audit.Name(to), Count: 1})
+		case l.state != audit.LegSkipped:
+			x.decided(l.chosen, to)
 		}
 	}
 	u.Entries = append(u.Entries, x.sealEntry(entry))
@@ -251,6 +256,9 @@ func (x *exchange) placeLarge(held *heldLeg) {
 		x.unit.Commands = append(x.unit.Commands, store.Command{Kind: store.SetOnce, Key: key, Value: x.s.ring.Seal(nil, held.Body, []byte(key))})
 	}
 }
+
+// whenRule ends the name of a leg's condition, as decisions and refusals have it.
+const whenRule = ".when"
 
 // hold describes a leg that waits for the outcome.
 func (x *exchange) hold(i int) heldLeg {

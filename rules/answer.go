@@ -8,8 +8,9 @@ import (
 
 // setNodes are the places of a member that is set.
 type setNodes struct {
-	at    Position
-	token yamlfile.Node
+	at      Position
+	token   yamlfile.Node
+	compute yamlfile.Node // of a leg: an expression
 }
 
 func (l *loader) answer(n yamlfile.Node, r *Route, nodes *routeNodes) {
@@ -40,9 +41,15 @@ func (l *loader) set(n yamlfile.Node, answer bool) ([]SetMember, []setNodes) {
 		l.checkSetClash(e, p, members)
 		member := SetMember{Path: p, Position: e.At}
 		sn := setNodes{at: e.At}
-		if token, isToken := tokenOf(e.Value); isToken {
+		if compute, isExpression := computeOf(e.Value); isExpression {
+			if answer {
+				l.failAt(e.At, "compute_outside_leg", "an answer is given constants and tokens", "compute the value in a leg's set, or write a constant")
+				continue
+			}
+			sn.compute = compute
+		} else if token, isToken := tokenOf(e.Value); isToken {
 			if !answer {
-				l.failAt(e.At, "token_outside_answer", "a leg's set writes constants", "keep the path on the leg: the destination's form makes the token")
+				l.failAt(e.At, "token_outside_answer", "a leg's set writes constants and computed values", "keep the path on the leg: the destination's form makes the token")
 				continue
 			}
 			sn.token = token

@@ -275,6 +275,9 @@ func (f *facts) set(aspect string, all []SetMember) {
 		if m.Token != nil {
 			value = "the token of " + m.Token.String()
 		}
+		if m.Compute != nil {
+			value = "computed by " + m.Compute.String()
+		}
 		f.say(aspect+" "+m.Path.String(), value)
 	}
 }
@@ -299,6 +302,9 @@ func (f *facts) leg(l *Leg) {
 	f.sayIf(l.KeepAll, "keeps everything")
 	f.paths("keeps", l.Keep)
 	f.set("sets", l.Set)
+	if l.When != nil {
+		f.say("is sent when", l.When.String())
+	}
 	f.each("forwards header", l.ForwardHeaders)
 	f.each("forwards query member", l.ForwardQuery)
 	if s := l.Success; s != nil {

@@ -17,7 +17,7 @@ var Sample string
 // Explanations returns what there is to say about each code of a policy file,
 // in the order of the codes.
 func Explanations() []diag.Explanation {
-	all := slices.Concat(explainFile, explainValues, explainLabels, explainBasket, explainParties, explainRoutes, explainLegs, explainFollows)
+	all := slices.Concat(explainFile, explainValues, explainLabels, explainBasket, explainParties, explainRoutes, explainLegs, explainExpressions, explainFollows)
 	slices.SortFunc(all, func(a, b diag.Explanation) int { return strings.Compare(a.Code, b.Code) })
 	return all
 }

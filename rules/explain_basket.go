@@ -9,7 +9,7 @@ var explainBasket = []diag.Explanation{
 		Example("basket:", "# no basket", "basket:\n  items: items\n  line: {amount: amount}\n  totals: {total: total}\n  classes:\n    clinical: {label: phi, any: [{kind: treatment}]}\n    retail: {any: [{kind: goods}]}\n  otherwise: clinical").
 		Without("items: items", "currency: currency", "units: minor", "line: {amount: amount}", "totals: {total: total}", "classes:",
 			"clinical: {label: phi, any: [{kind: treatment}]}", "retail: {any: [{kind: goods}]}", "otherwise: clinical"),
-	diag.Explain("currency_missing", "Amounts are in major units, and the policy does not say where the currency stands.",
+	diag.Explain("currency_missing", "Amounts are in major units, or an expression asks for the currency, and the policy does not say where it stands.",
 		"How many decimals 12.5 may have depends on the currency.").
 		Example("currency: currency", "# no currency", "currency: currency").With("units: minor", "units: major"),
 	diag.Explain("undefined_class", "A class is named that the basket does not have.",

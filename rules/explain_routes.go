@@ -75,8 +75,6 @@ var explainLegs = []diag.Explanation{
 	diag.Explain("totals_not_recomputed", "A leg carries some of the items, and the totals of all.",
 		"Whoever reads it sees a sum that its lines do not add up to, and can tell what was left out.").
 		Example(shopRefund, "- {to: shop, items: retail, keep: [id, sale, amount, total]}", shopRefund),
-	diag.Explain("when_not_available", "Conditions on legs (when) are in the design, and this version does not have them yet.", "A condition that is passed over would send the leg always. Write a route of its own.").
-		Example(shopRefund, "- {to: shop, items: retail, keep: [id, sale, amount], when: amount > 0}", shopRefund),
 	diag.Explain("wildcard_blowup", "Patterns of the policy make too many combinations together.",
 		"Many ** and * that can match the same members have to be told apart at every member of a body. Write the paths out."),
 	diag.Explain("route_too_large", "A route has more legs, or more members that decide something, than can be told apart at once.",

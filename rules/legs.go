@@ -16,7 +16,8 @@ type legNodes struct {
 	to, items, totals, path   yamlfile.Node
 	keep                      yamlfile.Node
 	primary, success, forward yamlfile.Node
-	pending                   yamlfile.Node
+	pending, when             yamlfile.Node
+	set                       []setNodes
 }
 
 func (l *loader) legs(n yamlfile.Node, r *Route, nodes *routeNodes) {
@@ -69,7 +70,7 @@ func (l *loader) leg(n yamlfile.Node, r *Route, nodes *routeNodes, names map[str
 			ln.keep.Warn("keep_all", "keep: all sends every member that carries no label", "list the members that the destination needs (45 CFR 164.502(b), minimum necessary)")
 		}
 	}
-	leg.Set, _ = l.set(m.Get("set"), false)
+	leg.Set, ln.set = l.set(m.Get("set"), false)
 	ln.forward = m.Get("forward")
 	l.forward(ln.forward, &leg)
 	if ln.success.Written() {
@@ -81,9 +82,7 @@ func (l *loader) leg(n yamlfile.Node, r *Route, nodes *routeNodes, names map[str
 		l.failAt(ln.primary.Position(), "missing_key", fmt.Sprintf("%s is the primary and needs the key \"success\"", n.Name()), "write which answers mean that it happened, as in success: {status: [2xx], where: {status: [approved]}}, or success: http for any 2xx")
 	}
 	l.legPending(m.Get("pending"), &leg, &ln)
-	if when := m.Get("when"); when.Written() {
-		when.Fail("when_not_available", "conditions (when) are not available yet in this version", "write a route of its own for such requests")
-	}
+	ln.when = m.Get("when")
 	m.Done()
 	r.Legs = append(r.Legs, leg)
 	nodes.legs = append(nodes.legs, ln)

@@ -100,6 +100,7 @@ func (l *loader) policy(m *yamlfile.Map) {
 	l.readCallers(callers)
 	m.Done()
 	l.resolveFollows()
+	l.readExpressions()
 
 	l.checkLabels()
 	l.checkGeneralizations()

@@ -91,7 +91,7 @@ func TestEveryCodeHasAMistake(t *testing.T) {
 		"file_unreadable": true, "file_too_large": true, "file_not_utf8": true, "bad_size": true,
 		"too_many": true, "tag_collision": true,
 	}
-	codes := codesOf(t, ".", "yamlfile")
+	codes := codesOf(t, ".", "yamlfile", "expression")
 	if len(codes) < 60 {
 		t.Errorf("only %d codes were found", len(codes))
 	}

@@ -419,7 +419,8 @@ type Leg struct {
 	KeepAll        bool
 	Keep           []Path
 	Set            []SetMember
-	ForwardHeaders []string // canonical MIME form
+	When           *Expression // never of the primary; nil: it is always sent
+	ForwardHeaders []string    // canonical MIME form
 	ForwardQuery   []string
 	Success        *Success // primary only
 	Pending        *Pending // primary only; nil: no answer leaves the sale open
@@ -427,12 +428,13 @@ type Leg struct {
 	Position       Position
 }
 
-// SetMember is a member that a leg or an answer is given. Exactly one of JSON
-// and Token is set.
+// SetMember is a member that a leg or an answer is given. Exactly one of JSON,
+// Token and Compute is set.
 type SetMember struct {
-	Path     Path   // exact
-	JSON     []byte // a constant, compact JSON
-	Token    *Path  // answer.set only: the token of the request's value at that path, exact
+	Path     Path        // exact
+	JSON     []byte      // a constant, compact JSON
+	Token    *Path       // answer.set only: the token of the request's value at that path, exact
+	Compute  *Expression // a leg's only: it is computed from the request
 	Position Position
 }
 

@@ -134,6 +134,8 @@ func partyBlock(party proxy.Party, sync, refused bool, column int) block {
 		title += ", sync"
 	}
 	switch {
+	case party.Unless != "":
+		return block{title, "not called: its condition does not\nhold: " + party.Unless}
 	case party.Skipped:
 		return block{title, "not called: no item of its class"}
 	case party.BySale:
@@ -177,6 +179,7 @@ type (
 		To        string           `json:"to"`
 		Primary   bool             `json:"primary"`
 		Called    bool             `json:"called"`
+		Unless    string           `json:"unless,omitempty"`  // the condition that does not hold
 		BySale    bool             `json:"by_sale,omitempty"` // the sale that it follows decides, which is not looked up
 		Method    string           `json:"method,omitempty"`
 		URL       string           `json:"url,omitempty"`
@@ -196,7 +199,7 @@ func explanationJSON(ex *proxy.Explanation) explanationDoc {
 	}
 	for _, p := range ex.Parties {
 		party := partyDoc{
-			Leg: p.Leg, To: p.To, Primary: p.Primary, Called: !p.Skipped && !p.BySale && ex.Refusal == nil, BySale: p.BySale,
+			Leg: p.Leg, To: p.To, Primary: p.Primary, Called: !p.Skipped && !p.BySale && ex.Refusal == nil, Unless: p.Unless, BySale: p.BySale,
 			Method: p.Method, URL: p.URL, Headers: p.Headers, Decisions: []decisionResult{},
 		}
 		if party.Called {

@@ -47,6 +47,7 @@ type Metrics struct {
 	append     *histogram
 	late       prometheus.Counter
 	again      *prometheus.CounterVec
+	conditions *prometheus.CounterVec
 	doubles    prometheus.Counter
 	reloads    *prometheus.CounterVec
 	stale      prometheus.Gauge
@@ -93,6 +94,7 @@ func (m *Metrics) register() {
 	m.doubles = m.counter("double_claims_total", "Sales recorded on local disk while the store was away whose key another proxy had taken meanwhile: both may have called the primary, under one Idempotency-Key. See the alarms in the log.").WithLabelValues()
 	m.late = m.counter("late_outcomes_total", "Outcomes that lost to one written before them, which stands: look at the sales, by the alarms in the log.").WithLabelValues()
 	m.again = m.counter("sent_again_total", "Calls of primaries in doubt that were sent again, under the key of the first: by the caller's own repeat (retry), or by the proxy (replay).", "route", "by")
+	m.conditions = m.counter("leg_conditions_total", "Conditions (when) of legs decided: the leg was part of the request (sent), or not (skipped).", "route", "leg", "result")
 	m.limited = m.counter("token_limit_reached_total", "Requests refused because their caller had made, revealed or tried to reveal as many tokens as it may. Worth an alert: somebody may be building a dictionary of cards.", "caller", "limit")
 
 	m.whole = m.histogram("request_duration_seconds", "From the head of a request to the end of its answer.", proxyAndUpstream(), nanoseconds, "route")

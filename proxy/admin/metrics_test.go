@@ -32,7 +32,7 @@ func testPlan() *rules.Plan {
 			{Name: "ledger"},
 		},
 		Callers: []rules.Caller{{Name: "front-desk"}},
-		Routes:  []rules.Route{{Name: "checkout"}, {Name: "refund"}},
+		Routes:  []rules.Route{{Name: "checkout", Legs: []rules.Leg{{Name: "processor"}, {Name: "ehr", When: &rules.Expression{}}}}, {Name: "refund"}},
 	}
 }
 
@@ -98,6 +98,9 @@ func exercised() *Metrics {
 	p.Decided("phi.unheard", rules.Drop).Add(1)
 	p.Decided("sad", rules.Form(99)).Add(1)
 	p.Decided("pan", rules.Mask).Add(-5)
+	p.Condition(0, 1, true)
+	p.Condition(0, 0, true)
+	p.Condition(7, 1, false)
 	p.Leg(1, LegAccepted)
 	p.Leg(1, LegResult(200))
 	p.Upstream(0, 79*time.Millisecond)
@@ -124,6 +127,8 @@ func TestMetricsCount(t *testing.T) {
 		`chaperone_decisions_total{form="drop",label="other"} 1`,
 		`chaperone_decisions_total{form="other",label="sad"} 1`,
 		`chaperone_leg_results_total{destination="ehr",result="accepted"} 1`,
+		`chaperone_leg_conditions_total{leg="ehr",result="sent",route="checkout"} 1`,
+		`chaperone_leg_conditions_total{leg="ehr",result="skipped",route="checkout"} 0`,
 		`chaperone_leg_results_total{destination="ehr",result="other"} 1`,
 		`chaperone_egress_blocked_total{destination="ledger"} 1`,
 		`chaperone_egress_blocked_total{destination="ehr"} 0`,

@@ -20,15 +20,16 @@ type PlanMetrics struct {
 	reasons map[reason.Code]int // → slot
 	labels  map[string]int      // → slot; LabelIDs are slots too
 
-	requests      *counters // route, class, reason
-	outcomes      *counters // route, outcome
-	decisions     *counters // label, form
-	legs          *counters // destination, result
-	egressBlocked *counters // destination
-	again         *counters // route, who
-	minted        *counters // label
-	revealed      *counters // label
-	unknown       *counters // label
+	requests      *counters                 // route, class, reason
+	outcomes      *counters                 // route, outcome
+	decisions     *counters                 // label, form
+	legs          *counters                 // destination, result
+	egressBlocked *counters                 // destination
+	again         *counters                 // route, who
+	conditions    [][][2]prometheus.Counter // by route and leg: skipped, sent; nil for a leg without a condition
+	minted        *counters                 // label
+	revealed      *counters                 // label
+	unknown       *counters                 // label
 
 	whole, proxy, bodyIn, bodyOut []*histogram // by route
 	upstream                      []*histogram // by destination
@@ -106,6 +107,7 @@ func newPlanMetrics(m *Metrics, p *rules.Plan) *PlanMetrics {
 	pm.legs = newCounters(m.legs, destinations, legResults).fill()
 	pm.egressBlocked = newCounters(m.egressBlocked, destinations).fill()
 	pm.again = newCounters(m.again, routes, []string{"retry", "replay"}).fill()
+	pm.conditions = conditionCounters(m, p)
 	pm.minted = newCounters(m.minted, labels)
 	pm.revealed = newCounters(m.revealed, labels)
 	pm.unknown = newCounters(m.unknown, labels).fill()
@@ -116,6 +118,39 @@ func newPlanMetrics(m *Metrics, p *rules.Plan) *PlanMetrics {
 	pm.bodyIn, pm.bodyOut = m.bodyIn.all(routes), m.bodyOut.all(routes)
 	pm.upstream = m.upstream.all(destinations)
 	return pm
+}
+
+// conditionCounters makes the counters of all legs with a condition.
+func conditionCounters(m *Metrics, p *rules.Plan) [][][2]prometheus.Counter {
+	all := make([][][2]prometheus.Counter, len(p.Routes))
+	for i := range p.Routes {
+		r := &p.Routes[i]
+		all[i] = make([][2]prometheus.Counter, len(r.Legs))
+		for j := range r.Legs {
+			if r.Legs[j].When == nil {
+				continue
+			}
+			for k, result := range [2]string{"skipped", "sent"} {
+				all[i][j][k] = m.conditions.WithLabelValues(r.Name, r.Legs[j].Name, result)
+			}
+		}
+	}
+	return all
+}
+
+// Condition counts the decided condition of a leg. A leg that has none counts
+// nowhere.
+func (p *PlanMetrics) Condition(route, leg int, sent bool) {
+	if route < 0 || route >= len(p.conditions) || leg < 0 || leg >= len(p.conditions[route]) {
+		return
+	}
+	c := p.conditions[route][leg][0]
+	if sent {
+		c = p.conditions[route][leg][1]
+	}
+	if c != nil {
+		c.Inc()
+	}
 }
 
 // Request counts and measures an answered request.

@@ -92,6 +92,8 @@ func fromPolicy() []Explanation {
 			Why: "It is never passed on as if it were the value. Ask for the card again."},
 		{Code: EgressBlocked, Means: "The bytes that were about to leave held a card number that their destination may not see.",
 			Why: "The last check found what the rules before it should have: a bug or an attack. Nothing was sent. Keep the log entry, and report it."},
+		{Code: ExpressionUndecided, Means: "A condition (when) or a computed value (compute) of a leg cannot be decided.",
+			Why: "A value that it needs is missing, is of another type, is a token, or holds what the leg's destination may not see. To send the leg or to leave it out would be a guess, so nothing is sent. The entry names the expression; ask for what may be missing by has(\"…\") first (docs/expressions.md)."},
 		{Code: TokenLimit, Means: "The caller has made or revealed as many tokens as it may, or tried too many that could not be revealed.",
 			Why: "Making tokens of many cards is how a list of all of them would be built. Raise limits under the caller, if so much is meant."},
 		{Code: KeyMalformed, Means: "The idempotency key is longer than 256 bytes, has control characters, or has been tried too often.",

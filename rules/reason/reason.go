@@ -39,17 +39,18 @@ const (
 	BodyMissing     Code = "body_missing"
 
 	// From the policy.
-	Blocked            Code = "blocked"
-	AmbiguousMember    Code = "ambiguous_member"
-	BasketShape        Code = "basket_shape"
-	ClassAbsent        Code = "class_absent"
-	AmountMalformed    Code = "amount_malformed"
-	CurrencyUnknown    Code = "currency_unknown"
-	TotalsMismatch     Code = "totals_mismatch"
-	TotalsUnsplittable Code = "totals_unsplittable"
-	TokenUnknown       Code = "token_unknown"
-	EgressBlocked      Code = "egress_blocked"
-	TokenLimit         Code = "token_limit" // of the caller: tokens made, revealed, or not revealed
+	Blocked             Code = "blocked"
+	AmbiguousMember     Code = "ambiguous_member"
+	BasketShape         Code = "basket_shape"
+	ClassAbsent         Code = "class_absent"
+	AmountMalformed     Code = "amount_malformed"
+	CurrencyUnknown     Code = "currency_unknown"
+	TotalsMismatch      Code = "totals_mismatch"
+	TotalsUnsplittable  Code = "totals_unsplittable"
+	TokenUnknown        Code = "token_unknown"
+	EgressBlocked       Code = "egress_blocked"
+	ExpressionUndecided Code = "expression_undecided" // a condition or computed value: what it needs is missing, or may not be looked at
+	TokenLimit          Code = "token_limit"          // of the caller: tokens made, revealed, or not revealed
 
 	// From idempotency.
 	KeyMalformed    Code = "key_malformed"
@@ -108,6 +109,7 @@ var statuses = map[Code]int{
 	TotalsUnsplittable:  http.StatusUnprocessableEntity,
 	TokenUnknown:        http.StatusUnprocessableEntity,
 	EgressBlocked:       http.StatusUnprocessableEntity,
+	ExpressionUndecided: http.StatusUnprocessableEntity,
 	TokenLimit:          http.StatusTooManyRequests,
 	KeyMalformed:        http.StatusBadRequest,
 	InFlight:            http.StatusConflict,

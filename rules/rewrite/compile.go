@@ -225,7 +225,7 @@ func (c *compiler) request(r *rules.Route) *program {
 		p.strict = p.strict || needsItems(&r.Legs[i])
 		p.splits = p.splits || r.Legs[i].Recompute && r.Legs[i].Items == rules.ItemsClass
 	}
-	p.splits = p.splits || p.sharesKept() || r.Follows != nil && r.Follows.Amount != nil && p.basket != nil
+	p.splits = p.splits || p.sharesKept() || p.basket != nil && sharesAsked(r) || r.Follows != nil && r.Follows.Amount != nil && p.basket != nil
 	var s patternSet
 	s.labels(c.engine.plan)
 	for i := range r.Legs {
@@ -255,6 +255,7 @@ func (c *compiler) request(r *rules.Route) *program {
 		s.slot(r.Answer.Set[i].Token, p.slots+i, false)
 	}
 	p.slots += len(r.Answer.Set)
+	s.formulas(p)
 	c.build(p, &s)
 	if p.table == nil {
 		return p
@@ -264,6 +265,9 @@ func (c *compiler) request(r *rules.Route) *program {
 		party := p.newParty(c.engine.plan.Destinations[leg.Destination].Sees)
 		party.destination, party.bit, party.keepAll, party.leg = leg.Destination, 1<<i, leg.KeepAll, leg
 		party.setMembers(leg.Set)
+		for j, f := range p.computed[i] {
+			party.set[j].formula = f
+		}
 		p.bake(&party)
 		p.parties = append(p.parties, party)
 	}
@@ -356,7 +360,7 @@ func (c *compiler) build(p *program, s *patternSet) {
 		c.report(at, "wildcard_blowup", fmt.Sprintf("the wildcards of %q need more than %d automaton states", path, blowup.States),
 			"name the members instead of * between ** and the last step")
 	case err != nil:
-		c.report(p.route.Position, "route_too_large", fmt.Sprintf("route %q: %v", p.route.Name, err), "name fewer members in class rules, unlink, follows, success.where and pending.where")
+		c.report(p.route.Position, "route_too_large", fmt.Sprintf("route %q: %v", p.route.Name, err), "name fewer members in class rules, expressions, unlink, follows, success.where and pending.where")
 	default:
 		p.table, p.origins, p.stride = table, s.origins, 2*len(table.Sets)
 		for _, set := range table.Sets {

@@ -9,8 +9,8 @@ import (
 // see of the scanned request m, into v. The token operations that it needs are
 // added to m.Ops; decide every leg, and every text, before resolving them.
 // The error is blocked (form block), token_unknown (a sealed token that names
-// no label of this plan), or body_malformed (a member to set, and the body is
-// no object).
+// no label of this plan), expression_undecided (of a computed value), or
+// body_malformed (a member to set, and the body is no object).
 func (e *Engine) DecideLeg(m *Message, leg int, v *View) *reason.Error {
 	p := &m.prog.parties[leg]
 	v.start(m, p)

@@ -14,6 +14,7 @@ type Decision struct {
 	//	token.NAME           the label that a sealed token bears
 	//	basket.classes.NAME  a line item
 	//	unlink               an alias without a label
+	//	routes.R.legs.L.set.PATH  what flows into a computed value
 	//	keep                 a labelled value that the leg does not list
 	Rule string
 	// Pattern is the path pattern as the policy has it. It is empty for a

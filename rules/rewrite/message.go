@@ -52,6 +52,8 @@ type Message struct {
 	index  opIndex
 	tokens []requestToken // by the members of answer.set
 
+	outside Outside // nil: nobody asks
+
 	onItem func(class rules.ClassID, rule int) // nil: nobody watches
 }
 
@@ -100,7 +102,7 @@ func (m *Message) Reset() {
 	m.ops, m.tokens, m.totals = m.ops[:0], m.tokens[:0], [totalSlots]basket.Amount{}
 	m.index.reset()
 	m.sale.reset(m)
-	m.prog, m.body, m.states, m.memory = nil, nil, nil, nil
+	m.prog, m.body, m.states, m.memory, m.outside = nil, nil, nil, nil, nil
 }
 
 // at returns the node in a slot, nil for none.

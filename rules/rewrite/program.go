@@ -66,6 +66,11 @@ type program struct {
 	tokenSlot  int                // first of answer.set's tokens, in a request
 	whereSlot  int                // first of success.where's values, in an answer
 
+	asks       bool         // an expression of a leg asks something of the request
+	formulas   []*formula   // all of them
+	conditions []*formula   // by leg; nil: it has none
+	computed   [][]*formula // by leg, by member that is set; nil: a constant
+
 	releaseSlot, cancelSlot int // first of the values of follows.release and cancel, in a request
 	pendingSlot             int // first of pending.where's values, in an answer
 }

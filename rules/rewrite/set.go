@@ -12,10 +12,11 @@ import (
 // setMember is a member that a party's body is given. What stood at its path
 // has been cut by the automaton's mask.
 type setMember struct {
-	name  []byte // quoted, with the colon; nil below the root
-	deep  string // the path in sjson's syntax; empty at the root
-	json  []byte // nil for a token
-	index int    // in the route's answer.set
+	name    []byte   // quoted, with the colon; nil below the root
+	deep    string   // the path in sjson's syntax; empty at the root
+	json    []byte   // nil for a token, and for what is computed
+	index   int      // in the route's answer.set
+	formula *formula // nil: it is not computed
 }
 
 func (p *party) setMembers(members []rules.SetMember) {
@@ -86,7 +87,9 @@ func (v *View) finish(alive bool) *reason.Error {
 			break // an answer that is no object is given no members
 		}
 		if s.deep != "" {
-			v.setDeep(s)
+			if err := v.setDeep(s); err != nil {
+				return err
+			}
 			continue
 		}
 		mark := len(v.text)
@@ -94,7 +97,11 @@ func (v *View) finish(alive bool) *reason.Error {
 			v.text = append(v.text, ',')
 		}
 		v.text = append(v.text, s.name...)
-		if !v.appendSet(s) {
+		there, err := v.appendSet(s)
+		if err != nil {
+			return err
+		}
+		if !there {
 			v.text = v.text[:mark]
 			continue
 		}
@@ -109,17 +116,19 @@ func (v *View) finish(alive bool) *reason.Error {
 	return nil
 }
 
-// appendSet appends a set member's value to v.text. It is false where there is
-// none: no token for that caller.
-func (v *View) appendSet(s *setMember) bool {
-	if s.json != nil {
+// appendSet appends a set member's value to v.text. There is false where there
+// is none: no token for that caller. The error is expression_undecided.
+func (v *View) appendSet(s *setMember) (there bool, err *reason.Error) {
+	switch {
+	case s.formula != nil:
+		return true, v.appendComputed(s.formula)
+	case s.json != nil:
 		v.text = append(v.text, s.json...)
-		return true
+		return true, nil
+	case v.request == nil || s.index >= len(v.request.tokens):
+		return false, nil
 	}
-	if v.request == nil || s.index >= len(v.request.tokens) {
-		return false
-	}
-	return v.appendToken(&v.request.tokens[s.index])
+	return v.appendToken(&v.request.tokens[s.index]), nil
 }
 
 // appendToken appends the token of a request's value, as far as the caller may
@@ -156,13 +165,15 @@ func (v *View) appendToken(t *requestToken) bool {
 // setDeep notes a member below the root, which is set in the rendered body.
 // The values stand in a buffer of their own, since v.text's bytes between two
 // offsets belong to one edit.
-func (v *View) setDeep(s *setMember) {
+func (v *View) setDeep(s *setMember) *reason.Error {
 	from := len(v.text)
-	if v.appendSet(s) {
+	there, err := v.appendSet(s)
+	if there && err == nil {
 		v.deepText = append(v.deepText, v.text[from:]...)
 		v.deep = append(v.deep, deepMember{path: s.deep, from: uint32(len(v.deepText) - (len(v.text) - from)), to: uint32(len(v.deepText))})
 	}
 	v.text = v.text[:from]
+	return err
 }
 
 // renderDeep sets the members below the root in a rendered body. sjson adds to

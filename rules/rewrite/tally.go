@@ -32,6 +32,7 @@ const (
 	tallyText  // an index of Engine.texts
 	tallyFound // a detector of identifiers
 	tallyFoundUnkept
+	tallyComputed // an index of program.formulas
 )
 
 func newTallyKey(kind tallyKind, class rules.ClassID, form rules.Form, number uint32) tallyKey {
@@ -216,6 +217,14 @@ func (v *View) expand(k tallyKey) []Choice {
 		d.Label = e.labelName(e.classLabel(k.class()))
 	case tallyUnlink:
 		d.Rule = "unlink"
+	case tallyComputed:
+		f := p.formulas[k.number()]
+		var list []Choice
+		for _, l := range f.x.Labels {
+			d.Rule, d.Label = f.rule, e.plan.Labels[l].Name
+			list = append(list, d)
+		}
+		return list
 	case tallyText:
 		t := &e.texts[k.number()]
 		var list []Choice

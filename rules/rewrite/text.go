@@ -35,16 +35,7 @@ func (v *View) DecideText(src rules.Source, name string, text []byte) (Text, *re
 	for _, ref := range e.texts[at].refs {
 		x.form = max(x.form, v.party.sees.Of(rules.LabelID(ref.Label)))
 	}
-	spans := len(m.spans)
-	m.find(text, len(e.panLabels) > 0, true)
-	for i := range m.found {
-		s := m.newSpan(&m.found[i], text)
-		s.start, s.end = uint32(m.found[i].Start), uint32(m.found[i].End)
-		m.spans = append(m.spans, s)
-	}
-	if e.detectors != 0 {
-		m.identifyText(name, text, spans)
-	}
+	spans := m.detectText(name, text)
 	x.spans = m.spans[spans:]
 	mark := len(v.edits)
 	alive, err := v.value(&x)
@@ -57,6 +48,23 @@ func (v *View) DecideText(src rules.Source, name string, text []byte) (Text, *re
 	clear(m.spans[spans:])
 	m.spans = m.spans[:spans]
 	return out, err
+}
+
+// detectText runs the detectors over a text outside of the body. What they find
+// are the message's spans from the returned index on, which the caller removes.
+func (m *Message) detectText(name string, text []byte) (from int) {
+	e := m.prog.engine
+	from = len(m.spans)
+	m.find(text, len(e.panLabels) > 0, true)
+	for i := range m.found {
+		s := m.newSpan(&m.found[i], text)
+		s.start, s.end = uint32(m.found[i].Start), uint32(m.found[i].End)
+		m.spans = append(m.spans, s)
+	}
+	if e.detectors != 0 {
+		m.identifyText(name, text, from)
+	}
+	return from
 }
 
 // AppendText appends the decided text to dst, unescaped, when the operations

@@ -27,7 +27,8 @@ type View struct {
 	totals  basket.Totals // of a leg that recomputes
 	ownPart int64         // of a leg with a class: its part of the amount
 	amounts amountsMode
-	unalias bool // the request minted aliases for the answer's sender
+	asking  *asking // nil: no expression was run yet
+	unalias bool    // the request minted aliases for the answer's sender
 	aliases aliasIndex
 
 	tally tally
@@ -98,6 +99,9 @@ func (v *View) Reset() {
 	v.edits, v.uses, v.deep = v.edits[:0], v.uses[:0], v.deep[:0]
 	v.tally.reset()
 	v.aliases.ops = nil
+	if v.asking != nil {
+		*v.asking = asking{}
+	}
 	v.m, v.request, v.party, v.states = nil, nil, nil, nil
 }
 

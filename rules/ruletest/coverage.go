@@ -12,7 +12,7 @@ import (
 
 // Point is something in a policy that a test can reach.
 type Point struct {
-	Kind    string // route, leg, caller, destination, label, path, detector, class, matcher
+	Kind    string // route, leg, condition, caller, destination, label, path, detector, class, matcher
 	Name    string
 	At      diag.Position
 	Reached bool
@@ -57,6 +57,10 @@ func NewCoverage(p *rules.Plan) *Coverage {
 		c.add("route", r.Name, r.Position)
 		for j := range r.Legs {
 			c.add("leg", r.Name+" "+r.Legs[j].Name, r.Legs[j].Position)
+			if x := r.Legs[j].When; x != nil {
+				c.add("condition", conditionName(r.Name, r.Legs[j].Name, true), x.Position)
+				c.add("condition", conditionName(r.Name, r.Legs[j].Name, false), x.Position)
+			}
 		}
 	}
 	return c
@@ -108,6 +112,11 @@ func matcherName(class *rules.Class, i int) string {
 	return class.Name + " " + strconv.Itoa(i+1) + " (" + strings.Join(fields, "; ") + ")"
 }
 
+// conditionName is one of the two ways in which a leg's condition comes out.
+func conditionName(route, leg string, holds bool) string {
+	return route + " " + leg + " is " + strconv.FormatBool(holds)
+}
+
 func (c *Coverage) add(kind, name string, at diag.Position) {
 	key := kind + " " + name
 	if c.index[key] == nil {
@@ -130,7 +139,15 @@ func (c *Coverage) Note(o *Observed) {
 		c.reach("destination", call.To)
 		c.reach("leg", o.Route+" "+call.Leg)
 	}
+	for _, l := range o.Legs {
+		c.reach("condition", conditionName(o.Route, l.Name, true))
+	}
 	for _, d := range o.Decisions {
+		if rule, ok := strings.CutPrefix(d.Rule, "routes."+o.Route+".legs."); ok {
+			if leg, ok := strings.CutSuffix(rule, ".when"); ok {
+				c.reach("condition", conditionName(o.Route, leg, false))
+			}
+		}
 		if d.Label != "" {
 			c.reach("label", d.Label)
 			c.reach("path", pathName(d.Label, d.Path))
