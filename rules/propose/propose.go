@@ -134,6 +134,7 @@ type draft struct {
 
 	labels   map[string][]mark
 	labelled map[string]string // path → label
+	charged  *field            // the total, where the sums are left alone
 	id       mark
 	moments  []mark
 	subject  *field
@@ -192,6 +193,10 @@ func (d *draft) amounts() {
 	switch d.kind {
 	case Sale:
 		d.sums = d.arithmetic(d.items, d.o.Currency)
+		if d.sums.major() && d.sums.currency == nil {
+			d.withoutCurrency()
+			return
+		}
 		if d.sums.holds < len(d.bodies) {
 			d.look(d.items, fmt.Sprintf("the sums hold in %d of %d samples; a sale whose sums do not hold is refused", d.sums.holds, len(d.bodies)))
 		}
@@ -207,6 +212,15 @@ func (d *draft) amounts() {
 			}
 		}
 	}
+}
+
+// withoutCurrency gives up on sums: how many decimals an amount may have is not
+// known without the currency. The processor is told the total, and the others
+// get their items without one.
+func (d *draft) withoutCurrency() {
+	d.charged = d.sums.total
+	d.sums = sums{holds: d.sums.holds}
+	d.look("basket.currency", "no member has the currency, and amounts have decimals: totals are not split, and only the processor gets the total")
 }
 
 // payment gathers what of the payment is neither card number nor code.
