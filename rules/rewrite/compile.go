@@ -367,5 +367,6 @@ func (c *compiler) build(p *program, s *patternSet) {
 			p.panSets = append(p.panSets, c.engine.panOf(set))
 			p.sadSets = append(p.sadSets, c.engine.isSAD(set))
 		}
+		p.unrepeated = p.unrepeatable()
 	}
 }

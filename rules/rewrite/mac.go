@@ -1,8 +1,9 @@
 package rewrite
 
 import (
-	"encoding/binary"
+	"math/bits"
 	"slices"
+	"unsafe"
 )
 
 // AppendMACInput appends the body in an unambiguous form: as it is, without
@@ -10,131 +11,124 @@ import (
 // ignores, and without every sad value and its name, and with a comma after
 // every value. Its use is a MAC that tells a repeat from another body.
 func (m *Message) AppendMACInput(dst []byte) []byte {
-	r := macRun{dst: slices.Grow(dst, len(m.body)+word), body: m.body}
-	open := m.stack[:0] // frame.node, and in frame.child where its next child is looked for
-	until := ^uint32(0) // the node after the innermost of them
-	states := m.prog.table.States
-	for i := uint32(0); i < uint32(len(m.tape)); {
-		n := &m.tape[i]
-		start := n.start
-		if len(open) > 0 {
-			top := &open[len(open)-1]
-			start = m.childStart(top.child)
-			top.child = n.end
-		}
-		st := &states[n.state.automaton()]
-		switch {
-		case st.Flags&flagIgnore != 0 || n.state&stateSAD != 0 || m.prog.sadSets[st.Set]:
+	// There is room for all of it, and for a piece more: no value has more than
+	// one comma of its own.
+	w := macInput{body: m.body, at: len(dst)}
+	dst = slices.Grow(dst, len(m.body)+len(m.tape)+piece)
+	w.dst = dst[:cap(dst)]
+	open := m.nodes[:0] // of the open containers
+	until := uint32(0)  // the node after the innermost of them
+	object := false     // it is one
+	behind := uint32(0) // what comes before its next child
+	unrepeated, tape := m.prog.unrepeated, m.tape
+	for i := uint32(0); i < uint32(len(tape)); {
+		n := &tape[i]
+		if n.state&stateSAD != 0 || unrepeated[n.state.automaton()] {
 			// It is no part of what a repeat must repeat, or may not be kept
 			// even as a MAC.
-			i = n.next
-		case n.next > i+1:
-			r.named(start, n.start, n.start+1)
-			open = append(open, frame{node: i, child: n.start})
-			until = n.next
-			i++
-		default:
-			r.named(start, n.start, n.end)
-			r.comma()
-			i++
+			i, behind = n.next, n.end
+		} else if i++; n.next == i {
+			if object {
+				w.member(behind, n.start, n.end)
+			} else {
+				w.value(n.start, n.end)
+			}
+			w.put(',')
+			behind = n.end
+		} else {
+			if object {
+				w.member(behind, n.start, n.start+1)
+			} else {
+				w.put(m.body[n.start])
+			}
+			open = append(open, i-1)
+			until, object, behind = n.next, m.body[n.start] == '{', n.start+1
 		}
-		for i == until {
-			end := m.tape[open[len(open)-1].node].end
-			r.take(end-1, end)
-			r.comma()
-			open = open[:len(open)-1]
-			until = ^uint32(0)
-			if len(open) > 0 {
-				until = m.tape[open[len(open)-1].node].next
+		for i == until && len(open) > 0 {
+			behind = tape[open[len(open)-1]].end
+			w.put(m.body[behind-1])
+			w.put(',')
+			if open = open[:len(open)-1]; len(open) > 0 {
+				outer := &tape[open[len(open)-1]]
+				until, object = outer.next, m.body[outer.start] == '{'
 			}
 		}
 	}
-	m.stack = open[:0]
-	return r.end()
+	m.nodes = open[:0]
+	clear(w.dst[w.at : w.at+piece]) // what value has left behind
+	return w.dst[:w.at]
 }
 
-// childStart returns the offset of the next child of a container: behind its
-// bracket, or behind the comma after the child before, whose end at is.
-func (m *Message) childStart(at uint32) uint32 {
-	for blank[m.body[at]] {
-		at++
+// unrepeatable returns, by state of the automaton, whether a value is left out
+// of the input of a MAC.
+func (p *program) unrepeatable() []bool {
+	out := make([]bool, len(p.table.States))
+	for i := range out {
+		st := &p.table.States[i]
+		out[i] = st.Flags&flagIgnore != 0 || p.sadSets[st.Set]
 	}
-	for at++; blank[m.body[at]]; at++ {
+	return out
+}
+
+// macInput writes the input of a MAC to dst, which has room for all of it and a
+// piece more.
+type macInput struct {
+	dst  []byte
+	at   int // where it goes on
+	body []byte
+}
+
+// piece is how much is copied at least, where the body has it: most values and
+// names are that short.
+const piece = 16
+
+func (w *macInput) put(c byte) {
+	w.dst[w.at] = c
+	w.at++
+}
+
+// value appends body[from:to]. It may leave other bytes of the body behind that,
+// a piece at most.
+func (w *macInput) value(from, to uint32) {
+	n := int(to - from)
+	if n <= piece && int(from) <= len(w.body)-piece {
+		src := unsafe.Add(unsafe.Pointer(unsafe.SliceData(w.body)), from)
+		*(*[piece]byte)(unsafe.Pointer(&w.dst[w.at])) = *(*[piece]byte)(src)
+	} else {
+		copy(w.dst[w.at:], w.body[from:to])
 	}
-	return at
+	w.at += n
 }
 
-// macRun gathers what is adjacent in the body, so that it is copied at once: of
-// a body without whitespace, all up to the end of a container.
-type macRun struct {
-	dst, body []byte
-	from, to  uint32 // what is yet to be copied
-}
-
-// word is how much is copied at least, where there is room for it: most runs
-// are that short.
-const word = 16
-
-func (r *macRun) flush() {
-	from, n, at := int(r.from), int(r.to-r.from), len(r.dst)
-	r.from = r.to
-	if n <= word && from+word <= len(r.body) && at+word <= cap(r.dst) {
-		src, dst := r.body[from:from+word], r.dst[at:at+word]
-		binary.NativeEndian.PutUint64(dst, binary.NativeEndian.Uint64(src))
-		binary.NativeEndian.PutUint64(dst[8:], binary.NativeEndian.Uint64(src[8:]))
-		r.dst = r.dst[:at+n]
-		return
+// member appends a value from begin to end, with its name, before which stand
+// blanks from behind on, and a comma or the object's brace.
+func (w *macInput) member(behind, begin, end uint32) {
+	b, p := w.body, unsafe.Pointer(unsafe.SliceData(w.body))
+	name := behind
+	if int(name) <= len(b)-piece {
+		quote := wordAt(p, int(name)) ^ '"'*ones
+		name += uint32(bits.TrailingZeros64((quote-ones)&^quote&highs|1<<56)) >> 3
 	}
-	r.dst = append(r.dst, r.body[from:from+n]...)
-}
-
-// end flushes, and leaves nothing behind the input.
-func (r *macRun) end() []byte {
-	r.flush()
-	n := len(r.dst)
-	clear(r.dst[n:min(n+word, cap(r.dst))])
-	return r.dst
-}
-
-// take appends body[from:to].
-func (r *macRun) take(from, to uint32) {
-	if from != r.to {
-		r.flush()
-		r.from = from
+	for b[name] != '"' {
+		name++
 	}
-	r.to = to
-}
-
-// comma appends a comma: the body's own, if it comes next.
-func (r *macRun) comma() {
-	if int(r.to) < len(r.body) && r.body[r.to] == ',' {
-		r.to++
-		return
+	// Before the value stands its colon, and before that the name's quote.
+	colon := begin - 1
+	for b[colon] != ':' {
+		colon--
 	}
-	r.flush()
-	r.dst = append(r.dst, ',')
-}
-
-// named appends a value from begin to end with its name, which begins at start;
-// start is begin where it has none.
-func (r *macRun) named(start, begin, end uint32) {
-	if start != begin {
-		// Before a value stands its colon, and before that the name's quote.
-		colon := begin - 1
-		for r.body[colon] != ':' {
-			colon--
-		}
+	switch {
+	case b[colon-1] != '"':
 		quote := colon - 1
-		for r.body[quote] != '"' {
+		for b[quote] != '"' {
 			quote--
 		}
-		r.take(start, quote+1)
-		if quote+1 == colon {
-			r.to++
-		} else {
-			r.flush()
-			r.dst = append(r.dst, ':')
-		}
+		w.value(name, quote+1)
+		w.put(':')
+	case colon+1 == begin:
+		begin = name // nothing of it is left out
+	default:
+		w.value(name, colon+1)
 	}
-	r.take(begin, end)
+	w.value(begin, end)
 }

@@ -22,6 +22,7 @@ type Message struct {
 
 	tape  []node
 	stack []frame
+	nodes []uint32 // of AppendMACInput
 	spans []span
 	slots []uint32 // by slot: the node there plus one, zero for none
 	items []item

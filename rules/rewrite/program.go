@@ -59,6 +59,7 @@ type program struct {
 	fields     int                // its fields, in slots from slotField on
 	panSets    []rules.LabelID    // by set: its label of token format pan, or NoLabel
 	sadSets    []bool             // by set: it has a label of the family sad
+	unrepeated []bool             // by automaton state: see unrepeatable
 	detectPAN  bool               // some label asks for card numbers
 	strict     bool               // the route has item legs
 	splits     bool               // a basket's totals are split over its items
