@@ -27,6 +27,10 @@ func TestGuardJSON(t *testing.T) {
 		{"a surrogate pair", `["` + at + `\ud835\udfd2111111111111111"]`},
 		{"full-width escapes", `["` + at + `\uFF14111111111111111"]`},
 		{"a raw full-width digit", `["` + at + `４111111111111111"]`},
+		{"raw full-width digits", `["` + at + `４１１１１１１１１１１１１１１１"]`},
+		{"raw Arabic digits with blanks", `["é ` + at + `٤١١١ ١١١١ ١١١١ ١١١١ é"]`},
+		{"raw digits of four bytes", `["` + at + strings.Repeat("𝟐", 0) + `𝟒𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏𝟏"]`},
+		{"raw digits among ASCII's", `["` + at + `4１1１1１1１ 1１1１1１1１"]`},
 		{"behind an escaped quote", `["say \"` + at + `4111111111111111\""]`},
 		{"behind an escaped backslash", `["\\","` + at + `4111111111111111"]`},
 		{"JSON in a string", `["{\"pan\":\"` + at + `4111111111111111\"}"]`},
@@ -40,6 +44,9 @@ func TestGuardJSON(t *testing.T) {
 		{"a token", `{"t":"7111111111111110","n":7111111111111110}`},
 		{"masked", `{"t":"************1111"}`},
 		{"two strings", `["41111111","11111111"]`},
+		{"a time", `{"at":"2026-11-21T10:32:05-06:00","until":"20261121T103205Z"}`},
+		{"amounts", `{"subtotal": 121000, "tax": 1733, "tip": 15000, "total": 131683}`},
+		{"letters beyond ASCII", `{"n":"жжжж жжжж жжжж жжжж 4111 é1111 日1111 1111"}`},
 		{"two numbers", `[41111111,11111111]`},
 		{"across a quote", `["41111111\"11111111"]`},
 		{"a float", `[0.4111111111111111,4.111111111111111]`},
@@ -130,6 +137,7 @@ func TestDullWordsAreDull(t *testing.T) {
 func FuzzGuardJSON(f *testing.F) {
 	for _, s := range []string{
 		`{"a":"4111111111111111"}`, `["\u0034111111111111111"]`, `[4.111111111111111e15]`, `{"4111 1111\u00a01111 1111":[]}`,
+		`["４１１１１１１１１１１１１１１１"]`, `["٤١١١ ١١١١ ١١١١ ١١١١ é"]`, `["2026-11-21T10:32:05-06:00 4111"]`,
 		`["{\"pan\":\"\\u0034111111111111111\"}"]`, `["\\\\\"","\ud835\udfd2111111111111111"]`, `["5901234123457","\\u4111111111111111"]`,
 	} {
 		f.Add([]byte(s))

@@ -15,8 +15,8 @@ import (
 // the digits of a card lie in a chain of words of which each holds a digit, a
 // backslash or a byte beyond ASCII, or follows one with a backslash (of
 // "\uFEFF - " the last eight bytes hold none of them). Only a chain with the
-// digits of a card is looked at. A number of fewer digits can be a card only
-// by its exponent.
+// digits of a card is looked at; what begins a character beyond ASCII may be
+// one. A number of fewer digits can be a card only by its exponent.
 func suspicious(b []byte) bool {
 	var (
 		start, digits int    // of the chain
@@ -52,7 +52,7 @@ func suspicious(b []byte) bool {
 			carry = d >> 56
 		}
 		if d|slash|x&highs != 0 || escaped {
-			digits += bits.OnesCount64(d)
+			digits += bits.OnesCount64(d | x&(x<<1)&highs)
 			escaped = slash != 0
 			continue
 		}
@@ -97,8 +97,32 @@ func suspiciousChain(b []byte, start, end int) bool {
 	if bytes.IndexByte(chain, '\\') >= 0 {
 		return true
 	}
-	_, found := HasPAN(chain)
-	return found
+	if !together(chain) {
+		return false
+	}
+	f := finder{text: chain}
+	f.find()
+	return f.found
+}
+
+// together reports whether as many digits as a card has stand in a chain with
+// nothing between them but what may stand within a card, which is not so in
+// times and in amounts. A character beyond ASCII that may be a digit is one.
+func together(chain []byte) bool {
+	digits := 0
+	for _, c := range chain {
+		switch byteClass[c] {
+		case classDigit, classWide:
+			if digits++; digits == minDigits {
+				return true
+			}
+		case classOther:
+			if c < 0x80 || c >= 0xC0 { // else it is within a character
+				digits = 0
+			}
+		}
+	}
+	return false
 }
 
 // exponentNumbers looks at the numbers with an exponent whose e is marked in
