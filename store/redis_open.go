@@ -209,6 +209,9 @@ func (o *openLists) acknowledged() {
 
 // openings appends what the lists have to say.
 func (p *program) openings() {
+	if p.open.off {
+		return // what is there may be somebody else's
+	}
 	for i := range p.open.lists {
 		l := &p.open.lists[i]
 		if l.wipe {
@@ -216,7 +219,7 @@ func (p *program) openings() {
 			p.key(l.key)
 			p.sink(sink{to: toOpen, shape: number})
 		}
-		if l.sent < len(l.text) && !p.open.off {
+		if l.sent < len(l.text) {
 			p.call(3, "append")
 			p.key(l.key)
 			arg(p, l.text[l.sent:])

@@ -209,6 +209,24 @@ func TestOpenLists(t *testing.T) {
 				b.Errorf("left: %q", got)
 			}
 		}},
+		"its batch comes again": {0, func(b *openBed) {
+			line := b.d.line
+			b.d.line = deaf{line}
+			batch := b.batch(opens("a", at))
+			for range 3 {
+				if err := b.d.Write(b.Context(), batch); !errors.Is(err, ErrUnavailable) {
+					b.Errorf("written: %v", err)
+				}
+			}
+			b.d.line = line
+			if err := b.d.Write(b.Context(), batch); err != nil {
+				b.Error(err)
+			}
+			b.wrote(batch)
+			if got := b.sorted(); len(got) != 0 || !slices.Contains(b.lists(), "a|1") {
+				b.Errorf("in the sorted set: %q, in the lists: %q", got, b.lists())
+			}
+		}},
 		"it is unknown": {time.Hour, func(b *openBed) {
 			b.write(opens("a", at), opens("b", at))
 			b.write(Command{Kind: SetOnce, Key: UnknownKey("a", 1), Value: []byte("u")})
@@ -256,6 +274,13 @@ func TestOpenLists(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { c.run(newOpenBed(t, c.after)) })
 	}
+}
+
+// deaf is a carrier that does what it is told, and says that it failed.
+type deaf struct{ carrier }
+
+func (l deaf) exchange(ctx context.Context, p *program) error {
+	return errors.Join(l.carrier.exchange(ctx, p), errBroken)
 }
 
 // broken is a carrier that fails now and then, before or after its program was
