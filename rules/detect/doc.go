@@ -3,6 +3,10 @@
 // shape of sealed tokens. Its guard looks at the final bytes of a message once
 // more, on its own, before they leave.
 //
+// A Seeker finds identifiers of people: NHS and social security numbers, medical
+// record numbers, addresses, telephone numbers and what else Detector names. What
+// counts as one, each detector's function says; docs/security.md has it in a table.
+//
 // Nothing here allocates on the way of ordinary messages, all of it is linear
 // in its input, and every function is safe for concurrent use.
 //

@@ -92,12 +92,10 @@ func (f *Seeker) find() {
 	}
 	digits := f.which&^Email.Set() != 0
 	for i := 0; i < len(f.text); {
-		next := len(f.text)
+		next := f.at
 		if digits {
 			next = nextDigit(f.text[:f.at], i)
 			f.steps += next - i
-		} else {
-			next = f.at
 		}
 		switch {
 		case next < f.at:

@@ -328,3 +328,11 @@ func (v *View) tallyFound(kind tallyKind, s *span, class rules.ClassID, form rul
 		v.count(newTallyKey(kind, class, form, uint32(d)))
 	}
 }
+
+// foundBy returns the detectors that found something in a value.
+func foundBy(spans []span) (found detect.Detectors) {
+	for i := range spans {
+		found |= spans[i].found
+	}
+	return found
+}

@@ -207,7 +207,7 @@ func (v *View) whole(x *value, label rules.LabelID) (bool, *reason.Error) {
 		}
 		v.putOp(x.start, x.end, m.op(TokenOp{
 			Kind: Alias, Format: rules.FormatAlias, Label: label, Destination: v.party.destination,
-			Raw: m.valueText(x), literal: x.raw, card: holdsCard(x.spans), found: foundIn(x.spans),
+			Raw: m.valueText(x), literal: x.raw, card: holdsCard(x.spans), found: foundBy(x.spans),
 		}), x.alwaysString())
 		return true, nil
 	case rules.Token:
@@ -227,14 +227,6 @@ func (x *value) alwaysString() style {
 		return styleText
 	}
 	return styleString
-}
-
-// foundIn returns the detectors that found something in a value.
-func foundIn(spans []span) (found detect.Detectors) {
-	for i := range spans {
-		found |= spans[i].found
-	}
-	return found
 }
 
 func holdsCard(spans []span) bool {

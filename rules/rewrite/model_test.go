@@ -80,7 +80,7 @@ func (g generator) leaf() *tree {
 	case 4:
 		return g.note(number)
 	case 5:
-		return &tree{kind: 'l', raw: `"` + typo + `"`}
+		return &tree{kind: 'l', raw: g.pick(`"`+typo+`"`, `"1950-01-02"`, `"1931-05-06T10:00:00Z"`, `"1950-13-02"`)}
 	case 6:
 		return g.remark(number)
 	}
@@ -304,6 +304,14 @@ func (m *model) leaf(t *tree, at []place) (string, bool) {
 		}
 	}
 	switch form {
+	case rules.Generalize:
+		for _, l := range m.labels(at) {
+			if m.sees.Of(l) == form && m.plan.Labels[l].Generalize == rules.GeneralizeDate {
+				year := years[t.raw]
+				return year, year != ""
+			}
+		}
+		return "", false
 	case rules.Plain:
 		return t.raw, true
 	case rules.Mask:
@@ -325,6 +333,9 @@ func (m *model) leaf(t *tree, at []place) (string, bool) {
 	}
 	return "", false
 }
+
+// years are what dates become.
+var years = map[string]string{`"1950-01-02"`: `"1950"`, `"1931-05-06T10:00:00Z"`: `"90+"`}
 
 func stars(digits string) string { return strings.Repeat("*", len(digits)-4) + digits[len(digits)-4:] }
 
@@ -408,6 +419,8 @@ func (g generator) plan(t testing.TB) *rules.Plan {
 		{Name: "phi.x", Parent: 2, Family: 2, Depth: 1, Format: rules.FormatSealed, Tag: rules.TagOf("phi.x")},
 		{Name: "other", Parent: rules.NoLabel, Family: 4, Format: rules.FormatSealed, Tag: rules.TagOf("other")},
 	}}
+	p.Labels[2].Generalize = []rules.Generalization{rules.GeneralizeNothing, rules.GeneralizeDate}[g.IntN(2)]
+	p.Labels[4].Generalize = rules.GeneralizeDate
 	if g.IntN(2) == 0 {
 		p.Labels[2].Detect = []string{"ssn"}
 		p.Labels[3].Detect = []string{"email", "phone"}
@@ -423,7 +436,7 @@ func (g generator) plan(t testing.TB) *rules.Plan {
 	}
 	sees := make(rules.Clearance, len(p.Labels))
 	for i := range sees {
-		sees[i] = []rules.Form{rules.Plain, rules.Plain, rules.Mask, rules.Token, rules.Drop}[g.IntN(5)]
+		sees[i] = []rules.Form{rules.Plain, rules.Plain, rules.Mask, rules.Token, rules.Drop, rules.Generalize}[g.IntN(6)]
 	}
 	if sees[1] == rules.Token {
 		sees[1] = rules.Drop
