@@ -39,8 +39,9 @@ const maxExpected = 128
 const unknownLink = 2*1 + 1
 
 const (
-	// maxMemories is the number of programs whose members a Message remembers.
-	maxMemories = 4
+	// maxMemories is the number of programs whose members a Message remembers,
+	// at some 7 kB each. Those who share a Message may be on many routes.
+	maxMemories = 16
 	// maxLearned bounds what is learned from one body, so that one whose
 	// members nobody sends again costs little more.
 	maxLearned = 2 * maxExpected
@@ -64,23 +65,26 @@ type expected struct {
 // programs counts the programs that were compiled.
 var programs atomic.Uint64
 
-// remember returns the memory of a program.
+// remember returns the memory of a program, which is the first one then. Where
+// there is no room for another, the one that was not asked for longest is
+// forgotten.
 func (m *Message) remember(p *program) *memory {
-	for _, known := range m.memories {
-		if known.program == p.number {
-			if known.missed > maxMissed {
-				known.begin(p.number)
-			}
-			return known
+	at := slices.IndexFunc(m.memories, func(known *memory) bool { return known.program == p.number })
+	if at < 0 {
+		if at = len(m.memories); at < maxMemories {
+			m.memories = append(m.memories, new(memory))
+		} else {
+			at--
 		}
 	}
-	known := &memory{}
-	if len(m.memories) == maxMemories {
-		known = m.memories[0]
-		m.memories = slices.Delete(m.memories, 0, 1)
+	known := m.memories[at]
+	if known.program != p.number || known.missed > maxMissed {
+		known.begin(p.number)
 	}
-	m.memories = append(m.memories, known)
-	known.begin(p.number)
+	if at > 0 {
+		copy(m.memories[1:], m.memories[:at])
+		m.memories[0] = known
+	}
 	return known
 }
 

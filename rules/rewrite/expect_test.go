@@ -159,11 +159,18 @@ func TestMemoryIsBounded(t *testing.T) {
 	if now := m.memories[0].members[2]; first.size == 0 || now.size == 0 || now == first {
 		t.Errorf("%+v is remembered, and at first %+v was", now, first)
 	}
+	often := identity(t)
+	sameScan(t, often, 0, m, []byte(`{"a":1}`))
+	kept := m.memories[0]
 	for range 2 * maxMemories {
 		e = identity(t)
 		sameScan(t, e, 0, m, []byte(`{"a":1}`))
+		sameScan(t, often, 0, m, []byte(`{"a":1}`))
 	}
 	if len(m.memories) != maxMemories {
 		t.Errorf("%d memories", len(m.memories))
+	}
+	if m.memories[0] != kept {
+		t.Error("a program that is asked for again and again was forgotten for others")
 	}
 }
