@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net"
 	"time"
@@ -30,12 +29,7 @@ func (s *Server) listen() error {
 	}
 	s.hosts = newHosts(l.Addr(), s.o.Listen, s.o.Hosts)
 	if s.o.TLS != nil {
-		secure := s.o.TLS.Clone()
-		secure.NextProtos = []string{"http/1.1"}
-		if secure.MinVersion < tls.VersionTLS12 {
-			secure.MinVersion = tls.VersionTLS12
-		}
-		l = tls.NewListener(l, secure)
+		l = &secured{Listener: l, config: s.o.TLS.TLS(), s: s}
 	}
 	s.front = framing.NewListener(l, framing.Times{Read: s.limits.ReadTimeout, Idle: idleTimeout, Write: writeTimeout, Rest: restAfter})
 	s.listener = s.front

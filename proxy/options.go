@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -23,14 +22,14 @@ type Options struct {
 	Tokens *vault.Tokens
 	Driver store.Driver
 
-	Listen     string      // host:port; port 0 takes a free one
-	TLS        *tls.Config // nil: plain HTTP
-	Hosts      []string    // accepted in Host, besides the address and the local forms
-	Admin      string      // host:port of metrics and health; empty: none
+	Listen     string        // host:port; port 0 takes a free one
+	TLS        *Certificates // nil: plain HTTP
+	Hosts      []string      // accepted in Host, besides the address and the local forms
+	Admin      string        // host:port of metrics and health; empty: none
 	AdminHosts []string
-	AdminTLS   *tls.Config // nil: plain HTTP
-	DataDir    string      // an existing folder: journal, checkpoints, control socket
-	Journal    string      // the committer's journal; empty: DataDir/journal
+	AdminTLS   *Certificates // nil: plain HTTP
+	DataDir    string        // an existing folder: journal, checkpoints, control socket
+	Journal    string        // the committer's journal; empty: DataDir/journal
 
 	// OnOutage says what becomes of requests while the store is away, on routes
 	// that say nothing and whose primary is idempotent: OutageSpool, or else

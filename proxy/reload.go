@@ -46,6 +46,7 @@ func (s *Server) Reload(ctx context.Context, next Next) error {
 		s.logger.Warn("the text of the policy is not kept", "plan", next.Plan.Hash, "error", err)
 	}
 	y.metrics = s.metrics.Use(next.Plan, s.clock())
+	y.shownBefore(old)
 	s.policy.Store(y)
 	s.stale.Store(nil)
 	s.metrics.Reloaded(true)

@@ -49,9 +49,10 @@ type Server struct {
 	room      room      // for large bodies
 	spares    spares    // their buffers
 
-	reloading sync.Mutex                // Reload
-	stale     atomic.Pointer[time.Time] // since when a policy that was to come into force was not taken; nil: none
-	remembers bool                      // what a route that spools needs to know is kept
+	reloading     sync.Mutex                // Reload
+	handshakeSaid atomic.Int64              // when a failed handshake was logged last, in Unix seconds
+	stale         atomic.Pointer[time.Time] // since when a policy that was to come into force was not taken; nil: none
+	remembers     bool                      // what a route that spools needs to know is kept
 
 	listener net.Listener
 	front    *framing.Listener // over it

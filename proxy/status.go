@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"time"
 
@@ -26,7 +24,7 @@ func (s *Server) openAdmin() error {
 	var err error
 	if s.o.Admin != "" {
 		s.admin, err = admin.Listen(admin.Options{Address: s.o.Admin, Hosts: s.o.AdminHosts, Metrics: s.metrics, Ready: s.ready,
-			Tokens: desk, TLS: s.o.AdminTLS, Logger: s.logger})
+			Tokens: desk, TLS: s.o.AdminTLS.TLS(), Logger: s.logger})
 		if err != nil {
 			return err
 		}
@@ -79,7 +77,8 @@ func (s *Server) record(_ context.Context, e *audit.Entry) error {
 
 // ready says whether the proxy takes requests.
 func (s *Server) ready(ctx context.Context) admin.Readiness {
-	r := admin.Readiness{Draining: s.draining.Load(), Store: admin.Part{OK: true}, Keyring: admin.Part{OK: true}, Plan: admin.Part{OK: true}}
+	r := admin.Readiness{Draining: s.draining.Load(), Store: admin.Part{OK: true}, Keyring: admin.Part{OK: true}, Plan: admin.Part{OK: true},
+		Listener: admin.Part{OK: true, Detail: s.badCertificates()}}
 	switch stats := s.committer.Stats(); {
 	case stats.Draining:
 		r.Store.Detail = "the store is back; what was recorded on local disk is being stored"
@@ -139,7 +138,7 @@ func (s *Server) state(ctx context.Context) admin.State {
 		st.CheckpointTime = time.Time{}
 	}
 	check, err := s.driver.Check(ctx)
-	st.StoreKind, st.StoreSafe, st.Replicas = check.Kind, err == nil, check.Replicas
+	st.StoreKind, st.StoreSafe, st.Replicas, st.StoreCertificate = check.Kind, err == nil, check.Replicas, check.CertificateExpires
 	st.Store = admin.Failovers{Masters: stats.Failovers, Resent: stats.Resent, Restored: stats.Restored, ChainRestarts: stats.Restarts}
 	if check.Kind == "redis" {
 		st.Store.Fsync = check.Fsync
@@ -151,27 +150,8 @@ func (s *Server) state(ctx context.Context) admin.State {
 		st.Held = append(st.Held, held.Destination)
 	}
 	s.countOpen(ctx, now, &st)
-	st.Certificates = s.certificates()
+	s.certificates(&st)
 	return st
-}
-
-// certificates tells when those of the listeners end.
-func (s *Server) certificates() (all []admin.CertificateState) {
-	add := func(listener string, c *tls.Config) {
-		if c == nil || len(c.Certificates) == 0 {
-			return
-		}
-		leaf := c.Certificates[0].Leaf
-		if leaf == nil && len(c.Certificates[0].Certificate) > 0 {
-			leaf, _ = x509.ParseCertificate(c.Certificates[0].Certificate[0])
-		}
-		if leaf != nil {
-			all = append(all, admin.CertificateState{Listener: listener, Expires: leaf.NotAfter})
-		}
-	}
-	add("requests", s.o.TLS)
-	add("admin", s.o.AdminTLS)
-	return all
 }
 
 func (s *Server) queues(ctx context.Context, now time.Time) []admin.QueueState {

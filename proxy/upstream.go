@@ -40,6 +40,7 @@ type upstream struct {
 	timeout time.Duration
 	sees    bool        // card numbers as they are
 	hasty   atomic.Bool // it closes connections early, without saying so
+	shown   shownCertificate
 }
 
 // newUpstream prepares a destination. It reads the files of its secrets and
@@ -71,6 +72,7 @@ func newUpstream(p *rules.Plan, index int, fallback time.Duration, maxBody int, 
 	var secure *tls.Config
 	if at.Scheme == "https" {
 		secure = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: at.Hostname(), ClientSessionCache: tls.NewLRUClientSessionCache(64)}
+		secure.VerifyConnection = u.shown.note
 		if d.CAFile != "" && !show {
 			pem, err := os.ReadFile(d.CAFile)
 			if err != nil {
@@ -87,8 +89,12 @@ func newUpstream(p *rules.Plan, index int, fallback time.Duration, maxBody int, 
 		conns = defaultConns
 	}
 	u.client = &fasthttp.HostClient{
-		Addr:                fasthttp.AddMissingPort(at.Host, at.Scheme == "https"),
-		DialTimeout:         func(addr string, t time.Duration) (net.Conn, error) { return dial(addr, t, secure) },
+		Addr: fasthttp.AddMissingPort(at.Host, at.Scheme == "https"),
+		DialTimeout: func(addr string, t time.Duration) (net.Conn, error) {
+			c, err := dial(addr, t, secure)
+			u.shown.refused(err)
+			return c, err
+		},
 		MaxConns:            conns,
 		MaxConnWaitTimeout:  u.timeout,
 		MaxIdleConnDuration: idleConnections,

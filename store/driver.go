@@ -153,4 +153,7 @@ type Status struct {
 	Fsync    string
 	Nodes    int // masters that hold data
 	Replicas int // replicas connected to the master that has the fewest
+	// CertificateExpires is when the certificate ends that a server showed at
+	// the last TLS handshake; zero where there was none.
+	CertificateExpires time.Time
 }

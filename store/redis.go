@@ -81,6 +81,8 @@ type redisDriver struct {
 	keysMu sync.RWMutex
 	keys   map[laneKey]string // the names of queues
 
+	shown shownCertificate
+
 	mu     sync.Mutex
 	closed bool
 	// chains is what is known of the logs that this driver writes.
@@ -111,11 +113,13 @@ func OpenRedis(ctx context.Context, o RedisOptions) (Driver, error) {
 		return nil, errors.New("store: several Redis addresses, but neither a Cluster nor Sentinels")
 	}
 	quiet.Do(func() { redis.SetLogger(silent{}) })
+	d := &redisDriver{lanes: 1, openFor: openFor, chains: make(map[string]chainState), open: make(map[string]*openLists), keys: make(map[laneKey]string)}
+	o.TLS = d.shown.watch(o.TLS)
 	uo, err := o.universal()
 	if err != nil {
 		return nil, err
 	}
-	d := &redisDriver{o: o, lanes: 1, openFor: openFor, chains: make(map[string]chainState), open: make(map[string]*openLists), keys: make(map[laneKey]string)}
+	d.o = o
 	if o.Cluster {
 		d.lanes = clusterLanes
 	}

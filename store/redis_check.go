@@ -37,6 +37,7 @@ func (d *redisDriver) Check(ctx context.Context) (Status, error) {
 	if err := errors.Join(wrong...); err != nil {
 		return s, err
 	}
+	s.CertificateExpires = d.shown.expires()
 	if s.Nodes == 0 {
 		return s, away(errors.New("no master found"))
 	}

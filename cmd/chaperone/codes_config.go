@@ -48,6 +48,4 @@ var configExplanations = []diag.Explanation{
 		Without("vault:", "address: https://vault.clinic.internal:8200", "transit_key: chaperone", "kv_path: secret/chaperone", "auth: {token_file: vault.token}"),
 	diag.Explain("vault_auth", "There is no way to log in to Vault, or more than one.", "Exactly one of token_file, approle and kubernetes.").
 		Example("auth: {token_file: vault.token}", "auth: {token_file: vault.token, kubernetes: {role: chaperone}}", "auth: {kubernetes: {role: chaperone}}"),
-	diag.Explain("not_available", "The key is in the design, and this version does not have it yet.", "To take it and do nothing would be worse than to refuse it.").
-		Example("listen: {address: 127.0.0.1:8080}", "listen: {address: 127.0.0.1:8080, tls: {cert: cert.pem, key: key.pem, client_ca: ca.pem}}", "listen: {address: 127.0.0.1:8080, tls: {cert: cert.pem, key: key.pem}}"),
 }

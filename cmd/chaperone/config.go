@@ -34,7 +34,9 @@ type listenConfig struct {
 	tls      *tlsConfig     // nil: plain HTTP
 }
 
-type tlsConfig struct{ cert, key string }
+// tlsConfig names the files of a listener's certificates. clientCA is empty where
+// callers are not asked for theirs.
+type tlsConfig struct{ cert, key, clientCA string }
 
 type adminConfig struct {
 	address string

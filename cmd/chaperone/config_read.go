@@ -141,7 +141,9 @@ func (r configReader) tls(n yamlfile.Node) *tlsConfig {
 		cert: r.path(m.Require("cert", "name the PEM file of the certificate chain")),
 		key:  r.path(m.Require("key", "name the PEM file of the private key")),
 	}
-	notYet(m.Get("client_ca"), "client certificates", "callers show a key: see `chaperone callers add`")
+	if ca := m.Get("client_ca"); ca.Written() {
+		t.clientCA = r.path(ca)
+	}
 	m.Done()
 	return t
 }
@@ -251,13 +253,6 @@ func (r configReader) log(n yamlfile.Node) logConfig {
 	}
 	m.Done()
 	return l
-}
-
-// notYet refuses what the design has and this version has not.
-func notYet(n yamlfile.Node, what, hint string) {
-	if n.Written() {
-		n.Fail("not_available", what+" are not available yet", hint)
-	}
 }
 
 // webURL checks an http or https URL without anything behind the host.

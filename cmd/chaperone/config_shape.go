@@ -15,10 +15,10 @@ func addressOf(doc, example string) *yamlfile.Shape {
 var (
 	hostsShape = yamlfile.Many("Names that the header Host may have, besides the address itself. A request to any other is refused.",
 		yamlfile.Text("A host, perhaps with a port.").Example("pos.clinic.internal"))
-	tlsShape = yamlfile.Keys("The certificate of the listener; without it, it speaks plain HTTP.",
+	tlsShape = yamlfile.Keys("The certificate of the listener; without it, it speaks plain HTTP. Its files are read again when they change, without a restart.",
 		yamlfile.Must("cert", fileOf("The PEM file of the certificate chain.").Example("tls/cert.pem")),
 		yamlfile.Must("key", fileOf("The PEM file of the private key.").Example("tls/key.pem")),
-		yamlfile.Refused("client_ca"))
+		yamlfile.May("client_ca", fileOf("The PEM file of the authorities of callers' certificates. With it, whoever connects has to show a valid one, besides its key.").Example("tls/clients-ca.pem")))
 	usernameShape = yamlfile.Text("The name to log in with, where Redis has users (ACL).").Example("chaperone")
 	passwordShape = fileOf("The file that holds the password.").Example("redis.pass")
 	mountShape    = yamlfile.Text("Where the method is mounted in Vault, if not under its own name.")

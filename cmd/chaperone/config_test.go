@@ -55,7 +55,7 @@ log: {level: debug, format: json}
 	if cfg.rules != "policy/rules.yaml" || cfg.data != "/var/lib/chaperone" {
 		t.Errorf("rules %q, data %q", cfg.rules, cfg.data)
 	}
-	if *cfg.listen.tls != (tlsConfig{"conf/tls/cert.pem", "/etc/tls/key.pem"}) || !slices.Equal(cfg.listen.hosts, []string{"pos.clinic.internal"}) {
+	if *cfg.listen.tls != (tlsConfig{"conf/tls/cert.pem", "/etc/tls/key.pem", ""}) || !slices.Equal(cfg.listen.hosts, []string{"pos.clinic.internal"}) {
 		t.Errorf("listen %+v", cfg.listen)
 	}
 	if cfg.state.outage != rules.OutageSpool || cfg.state.spool != 64<<20 {

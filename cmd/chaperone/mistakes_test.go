@@ -271,7 +271,7 @@ func mistakesOf(t *testing.T, file string) map[string][]string {
 			base = append(base, d.Code)
 		}
 		root.each(func(n *nodeOf) {
-			if tried[n.place]++; tried[n.place] > 3 {
+			if tried[n.place]++; tried[n.place] > 2 {
 				return
 			}
 			n.wrongs(func() {

@@ -22,7 +22,9 @@ changes, or what is wrong. A policy with mistakes leaves the one before in force
 exit code 3. Requests that are under way end under the policy with which they
 began. A running proxy notices changes of the files by itself; this is for
 knowing at once what came of one, and for new secrets and certificates of
-destinations, whose files are read again as well.`,
+destinations, whose files are read again as well. The listeners' own
+certificates are read again, too: ones that cannot be taken leave those before
+in use, exit code 1.`,
 		Example: `  chaperone reload
   chaperone reload --json | jq -r .plan`,
 		Args: noArguments,
@@ -52,12 +54,24 @@ func reload(ctx context.Context, a *app, file string, asJSON bool) error {
 		err = a.showReloaded(result)
 	}
 	if err == nil && !result.Taken {
-		err = &failure{code: exitFindings}
+		return &failure{code: exitFindings}
+	}
+	for _, c := range result.Certificates {
+		if err == nil && c.Fault != "" {
+			err = failed("those before stay in use; see tls in the configuration", "the certificates of the listener %s were not taken: %s", c.Listener, c.Fault)
+		}
 	}
 	return err
 }
 
 func (a *app) showReloaded(r control.Reloaded) error {
+	for _, c := range r.Certificates {
+		if c.Fault == "" {
+			if _, err := fmt.Fprintf(a.out, "the certificates of the listener %s were read again\n", c.Listener); err != nil {
+				return err
+			}
+		}
+	}
 	ds := diagnosticsOf(r.Mistakes)
 	writeDiagnostics(a.err, ds)
 	p := paletteFor(a.out)

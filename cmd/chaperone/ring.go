@@ -140,16 +140,16 @@ func (c *config) awaitRing(ctx context.Context, allowCreate bool, log *slog.Logg
 // standBy serves the admin listener for a proxy that waits for its keys, until
 // stop is called.
 func (c *config) standBy(ctx context.Context, log *slog.Logger) (stop func(), err error) {
-	secure, err := c.admin.tls.certificate("admin.tls")
+	secure, err := c.admin.tls.certificates("admin")
 	if err != nil {
 		return nil, err
 	}
 	s, err := admin.Listen(admin.Options{
-		Address: c.admin.address, Hosts: c.admin.hosts, TLS: secure, Logger: log,
+		Address: c.admin.address, Hosts: c.admin.hosts, TLS: secure.TLS(), Logger: log,
 		Metrics: admin.NewMetrics(admin.Build{Version: buildVersion(), Revision: buildRevision()}),
 		Ready: func(context.Context) admin.Readiness {
 			return admin.Readiness{
-				Store: admin.Part{OK: true}, Plan: admin.Part{OK: true},
+				Store: admin.Part{OK: true}, Plan: admin.Part{OK: true}, Listener: admin.Part{OK: true},
 				Keyring: admin.Part{Detail: "waiting for Vault"},
 			}
 		},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -156,11 +155,11 @@ func start(ctx context.Context, p policy, log *slog.Logger) (_ *running, err err
 	if err := p.cfg.makeData(); err != nil {
 		return nil, err
 	}
-	secure, err := p.cfg.listen.tls.certificate("listen.tls")
+	secure, err := p.cfg.listen.tls.certificates("requests")
 	if err != nil {
 		return nil, err
 	}
-	adminSecure, err := p.cfg.admin.tls.certificate("admin.tls")
+	adminSecure, err := p.cfg.admin.tls.certificates("admin")
 	if err != nil {
 		return nil, err
 	}
@@ -239,17 +238,17 @@ func (r *running) close() {
 	}
 }
 
-// certificate loads a listener's own certificate; nil for plain HTTP. where is
-// its place in the configuration.
-func (t *tlsConfig) certificate(where string) (*tls.Config, error) {
+// certificates loads those of a listener, requests or admin; nil for plain HTTP.
+func (t *tlsConfig) certificates(listener string) (*proxy.Certificates, error) {
 	if t == nil {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(t.cert, t.key)
+	c, err := proxy.LoadCertificates(listener, proxy.CertificateFiles{Cert: t.cert, Key: t.key, ClientCA: t.clientCA})
 	if err != nil {
-		return nil, failed("see "+where+": both files are PEM, and the key belongs to the certificate", "the certificate cannot be loaded: %w", err)
+		where := map[string]string{"requests": "listen.tls", "admin": "admin.tls"}[listener]
+		return nil, failed("see "+where+": the files are PEM, and the key belongs to the certificate", "the certificates cannot be loaded: %w", err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	return c, nil
 }
 
 // startError says what to do about an error of proxy.New.

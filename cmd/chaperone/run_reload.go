@@ -20,8 +20,9 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// reloader brings a policy that was changed into force while the proxy runs:
-// when its files change, at SIGHUP, and when `chaperone reload` asks.
+// reloader brings a policy that was changed into force while the proxy runs, and
+// takes the listeners' certificates when they were renewed: when the files
+// change, at SIGHUP, and when `chaperone reload` asks.
 type reloader struct {
 	cfg    *config
 	log    *slog.Logger
@@ -76,7 +77,7 @@ func (r *reloader) watch() (<-chan fsnotify.Event, <-chan error, func()) {
 		return nil, nil, func() {}
 	}
 	folders := map[string]bool{}
-	for _, name := range r.files() {
+	for _, name := range append(r.files(), r.certificates()...) {
 		folders[filepath.Dir(name)] = true
 	}
 	for folder := range folders {
@@ -100,6 +101,19 @@ func (r *reloader) files() []string {
 	return names
 }
 
+// certificates are the files of the listeners' certificates.
+func (r *reloader) certificates() (names []string) {
+	for _, t := range []*tlsConfig{r.cfg.listen.tls, r.cfg.admin.tls} {
+		if t == nil {
+			continue
+		}
+		if names = append(names, t.cert, t.key); t.clientCA != "" {
+			names = append(names, t.clientCA)
+		}
+	}
+	return names
+}
+
 // look says how the files are now. One that cannot be read counts as it is: that
 // is a change too.
 func (r *reloader) look() (sum [sha256.Size]byte) {
@@ -112,8 +126,9 @@ func (r *reloader) look() (sum [sha256.Size]byte) {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// changed reloads if the files are not what they were.
+// changed reloads what is not as it was.
 func (r *reloader) changed(ctx context.Context) {
+	r.server.ReloadCertificates("file") // it looks for itself, and logs
 	r.mu.Lock()
 	same := r.look() == r.seen
 	r.mu.Unlock()
@@ -127,10 +142,18 @@ func (r *reloader) changed(ctx context.Context) {
 func (r *reloader) reload(ctx context.Context, by string) (control.Reloaded, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	var read []control.Reading
+	for _, c := range r.server.ReloadCertificates(by) {
+		reading := control.Reading{Listener: c.Listener}
+		if c.Err != nil {
+			reading.Fault = c.Err.Error()
+		}
+		read = append(read, reading)
+	}
 	old := r.server.Plan()
 	r.seen = r.look()
 	plan, engine, ds := loadPolicy(r.cfg.rules, r.cfg)
-	result := control.Reloaded{Plan: old.Hash, Before: old.Hash}
+	result := control.Reloaded{Plan: old.Hash, Before: old.Hash, Certificates: read}
 	if ds.HasErrors() {
 		result.Mistakes = mistakes(ds)
 		errs, _ := count(ds)

@@ -22,7 +22,7 @@ import (
 var structural = map[string]bool{
 	"unknown_key": true, "wrong_type": true, "unknown_value": true, "missing_key": true,
 	"list_empty": true, "unknown_form": true, "unknown_detector": true, "unknown_token_format": true,
-	"bad_duration": true, "bad_size": true, "bad_hash": true, "when_not_available": true, "not_available": true,
+	"bad_duration": true, "bad_size": true, "bad_hash": true, "when_not_available": true,
 	"vault_auth": true, "two_keyrings": true, "two_keys": true,
 }
 

@@ -52,6 +52,10 @@ type Metrics struct {
 	reloads    *prometheus.CounterVec
 	stale      prometheus.Gauge
 
+	handshakes       *prometheus.CounterVec
+	certificateReads *prometheus.CounterVec
+	certificateStale *prometheus.GaugeVec
+
 	mu sync.Mutex // Use
 }
 
@@ -110,6 +114,7 @@ func (m *Metrics) register() {
 	m.reloads.WithLabelValues("taken")
 	m.reloads.WithLabelValues("failed")
 	m.stale = m.gauge("policy_stale", "Whether a policy that was to come into force was not taken since: the one before it is in force.").WithLabelValues()
+	m.registerCertificates()
 	m.inFlight = m.gauge("requests_in_flight", "Requests being worked on.").WithLabelValues()
 	m.append = m.histogram("store_append_duration_seconds", "From the hand-over of a record to the store to its acknowledgement.", appendBuckets, nanoseconds).of("")
 }

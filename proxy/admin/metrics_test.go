@@ -81,7 +81,9 @@ func exercised() *Metrics {
 				{Destination: "gone", Depth: 7}, {Destination: "left", Depth: 2, Oldest: time.Second},
 			},
 			Doubts: 6, OldestDoubt: time.Minute,
-			Certificates: []CertificateState{{Listener: "requests", Expires: time.Unix(1_800_000_000, 0)}},
+			Certificates:     []CertificateState{{Listener: "requests", Expires: time.Unix(1_800_000_000, 0), ClientCA: time.Unix(1_900_000_000, 0)}},
+			Shown:            []ShownState{{Destination: "processor", Expires: time.Unix(1_800_000_000, 0)}, {Destination: "gone", Expires: time.Unix(1_800_000_000, 0)}},
+			VaultCertificate: time.Unix(1_800_000_000, 0), StoreCertificate: time.Unix(1_800_000_000, 0),
 		}
 	})
 	m.Begin()

@@ -47,6 +47,7 @@ type Readiness struct {
 	Store    Part `json:"store"`
 	Keyring  Part `json:"keyring"`
 	Plan     Part `json:"plan"`
+	Listener Part `json:"listener"`
 	Draining bool `json:"draining"`
 }
 

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,6 +52,9 @@ type State struct {
 	OldestDoubt time.Duration
 
 	Certificates []CertificateState // of the listeners that speak TLS
+	Shown        []ShownState       // of the destinations that were reached by TLS
+	// Of Vault and of the store; zero where they were not reached by TLS.
+	VaultCertificate, StoreCertificate time.Time
 
 	PendingSales  int // that the primary left open
 	OldestPending time.Duration
@@ -63,12 +67,6 @@ type QueueState struct {
 	Oldest      time.Duration
 	Dead        int
 	Parked      int
-}
-
-// CertificateState is when the certificate of a listener ends.
-type CertificateState struct {
-	Listener string // requests or admin
-	Expires  time.Time
 }
 
 // StateFunc returns the state. It returns what it has when ctx ends, and
@@ -144,7 +142,6 @@ var (
 	descDoubts         = desc("doubts", "Sales whose primary may or may not have charged.")
 	descOldestDoubt    = desc("doubt_oldest_age_seconds", "Age of the oldest sale in doubt.")
 	descPendingSales   = desc("pending_sales", "Sales that the primary left open until a later call decides.")
-	descCertificate    = desc("certificate_expiry_timestamp_seconds", "When the certificate of a listener ends; absent where it speaks no TLS.", "listener")
 	descOldestPending  = desc("pending_oldest_age_seconds", "Age of the oldest sale that the primary left open.")
 )
 
@@ -155,11 +152,11 @@ func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 		descJournalBytes, descSpoolLimit, descSpooling, descStoreDraining,
 		descLogSeq, descCheckpointSeq, descCheckpointTime, descKeyring, descVaultUp, descVaultSealed,
 		descVaultDenied, descVaultLost, descVaultRefreshed, descVaultToken, descKeyRevision, descKeyGeneration, descKeyAge,
-		descDepth, descOldest, descDead, descParked, descBreaker, descDoubts, descOldestDoubt, descPendingSales, descOldestPending, descCertificate,
+		descDepth, descOldest, descDead, descParked, descBreaker, descDoubts, descOldestDoubt, descPendingSales, descOldestPending,
 	} {
 		ch <- d
 	}
-	for _, d := range storeDescs {
+	for _, d := range slices.Concat(storeDescs, certificateDescs) {
 		ch <- d
 	}
 }
@@ -197,9 +194,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descOldestDoubt, s.OldestDoubt.Seconds())
 	gauge(descPendingSales, float64(s.PendingSales))
 	gauge(descOldestPending, s.OldestPending.Seconds())
-	for _, c := range s.Certificates {
-		gauge(descCertificate, float64(c.Expires.Unix()), c.Listener)
-	}
+	s.collectCertificates(gauge, destinations)
 	held := make(map[string]bool, len(s.Held))
 	for _, name := range s.Held {
 		held[name] = true

@@ -21,6 +21,7 @@ func (s *State) SetKeyring(ring keys.Status, list []keys.Info) {
 	s.VaultUp, s.VaultSealed, s.VaultDenied = ring.LastError != "unreachable", ring.Sealed, ring.LastError == "denied"
 	s.VaultKeysetLost = ring.LastError == "missing" || ring.LastError == "malformed" || ring.LastError == "conflict"
 	s.VaultRefreshed, s.VaultTokenExpires = ring.RefreshedAt, ring.TokenExpires
+	s.VaultCertificate = ring.CertificateExpires
 	s.Keys = s.Keys[:0]
 	for _, k := range list {
 		if k.Current {

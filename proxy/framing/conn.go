@@ -46,9 +46,9 @@ func (c *Conn) Origin() netip.Addr { return c.origin }
 // LocalAddr returns the address at which the connection arrived.
 func (c *Conn) LocalAddr() net.Addr { return c.conn.LocalAddr() }
 
-// origin returns the address in a, an IPv4 one as such; the zero Addr where it
+// OriginOf returns the address in a, an IPv4 one as such; the zero Addr where it
 // is none of IP.
-func origin(a net.Addr) netip.Addr {
+func OriginOf(a net.Addr) netip.Addr {
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap()
 	}

@@ -67,7 +67,7 @@ func (l *Listener) Serve(serve func(*Conn)) error {
 		switch {
 		case err == nil:
 			pause = firstPause
-			l.take(&Conn{conn: c, from: l, origin: origin(c.RemoteAddr())}, serve)
+			l.take(&Conn{conn: c, from: l, origin: OriginOf(c.RemoteAddr())}, serve)
 			continue
 		case l.closed.Load():
 			return nil

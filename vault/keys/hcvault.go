@@ -13,6 +13,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -110,6 +111,9 @@ type vaultBackend struct {
 	log            *slog.Logger
 	version        int    // of KV, of what was read or written last
 	wrapped        string // what was read or written last
+	// shown is when the certificate ends that Vault showed at the last TLS
+	// handshake, as Unix time; 0: it showed none.
+	shown *atomic.Int64
 
 	// life ends with close, and every call with it.
 	life context.Context
@@ -133,14 +137,15 @@ func newVault(o *VaultOptions) (*vaultBackend, error) {
 	if transitMount == "" || transitKey == "" {
 		return nil, fmt.Errorf("keys: Transit key %q is not a name", o.TransitKey)
 	}
-	client, transport, err := newClient(o)
+	shown := new(atomic.Int64)
+	client, transport, err := newClient(o, shown)
 	if err != nil {
 		return nil, err
 	}
 	v := &vaultBackend{
 		client: client, transport: transport, transit: transit{client, transitMount, transitKey},
 		kv: client.KVv2(mount), mount: mount, path: path,
-		refresh: o.RefreshEvery, log: o.Logger,
+		refresh: o.RefreshEvery, log: o.Logger, shown: shown,
 	}
 	if v.refresh <= 0 {
 		v.refresh = defaultRefresh
@@ -188,9 +193,15 @@ func loopback(host string) bool {
 }
 
 // newClient makes a client that takes nothing from the environment but the
-// proxy variables.
-func newClient(o *VaultOptions) (*api.Client, *http.Transport, error) {
+// proxy variables. It notes when the certificate ends that Vault shows.
+func newClient(o *VaultOptions, shown *atomic.Int64) (*api.Client, *http.Transport, error) {
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
+	tlsConfig.VerifyConnection = func(state tls.ConnectionState) error {
+		if len(state.PeerCertificates) > 0 {
+			shown.Store(state.PeerCertificates[0].NotAfter.Unix())
+		}
+		return nil
+	}
 	if o.CAFile != "" {
 		pem, err := os.ReadFile(o.CAFile)
 		if err != nil {

@@ -105,6 +105,9 @@ func (v *vaultBackend) status(s *Status) {
 	defer v.mu.Unlock()
 	s.Kind, s.CheckedAt, s.RefreshedAt, s.TokenExpires = "vault", v.checked, v.refreshed, v.expires
 	s.Reachable, s.Sealed = v.err == nil, errors.Is(v.err, ErrSealed)
+	if at := v.shown.Load(); at != 0 {
+		s.CertificateExpires = time.Unix(at, 0)
+	}
 	if v.err != nil {
 		s.LastError = word(v.err)
 	}

@@ -18,6 +18,9 @@ type Status struct {
 	RefreshedAt  time.Time // of the last look that went well; zero as above
 	TokenExpires time.Time // of the Vault token; zero where it does not expire
 	Revision     uint64    // of the keyset in use; zero once the ring is closed
+	// CertificateExpires is when the certificate ends that Vault showed at the
+	// last TLS handshake; zero where there was none.
+	CertificateExpires time.Time
 }
 
 // Status returns what is known now; it waits for nothing, so ctx only carries

@@ -85,7 +85,10 @@ func TestAlertsSpeakOfWhatIsThere(t *testing.T) {
 		return nil
 	})
 	there["up"] = true
-	there["chaperone_certificate_expiry_timestamp_seconds"] = true // of a listener with TLS; the room admin tests it
+	for _, of := range []string{"", "destination_", "vault_", "store_"} { // shown where TLS is spoken; the rooms test it
+		there["chaperone_"+of+"certificate_expiry_timestamp_seconds"] = true
+	}
+	there["chaperone_client_ca_expiry_timestamp_seconds"] = true
 	recorded, err := os.ReadFile(filepath.Join(filepath.Dir(alertFile), "recording.yml"))
 	if err != nil {
 		t.Fatal(err)

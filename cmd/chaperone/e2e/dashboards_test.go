@@ -2,9 +2,12 @@ package e2e
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
@@ -90,7 +93,7 @@ func TestDashboardsAreWellFormed(t *testing.T) {
 				t.Errorf("%s: %q asks nothing", name, p.Title)
 			}
 			for _, target := range p.Targets {
-				for _, v := range regexp.MustCompile(`\$(\w+)`).FindAllStringSubmatch(target.Expr, -1) {
+				for _, v := range regexp.MustCompile(`\$([a-z_]\w*)`).FindAllStringSubmatch(target.Expr, -1) {
 					if !variables[v[1]] {
 						t.Errorf("%s: %q speaks of %s, which is no variable", name, p.Title, v[0])
 					}
@@ -164,11 +167,30 @@ func (p prometheus) ask(query string) ([]string, error) {
 	return values, nil
 }
 
+// throughTLS has a policy reach a destination by TLS, so that it shows a
+// certificate.
+func throughTLS(t *testing.T, policy, address string) string {
+	t.Helper()
+	behind, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(behind))
+	t.Cleanup(front.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	write(t, ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw})))
+	with := strings.Replace(policy, "url: "+address, "url: "+front.URL+"\n    ca_file: "+ca, 1)
+	if with == policy {
+		t.Fatal("the policy has no such destination")
+	}
+	return with
+}
+
 // TestNoPanelWithoutData asks a real Prometheus every query of every dashboard,
 // and what is recorded, while a proxy on Redis and Vault works.
 func TestNoPanelWithoutData(t *testing.T) {
 	r := newReceivers(t)
-	c := install(t, r.rules(), backends["Redis, Vault by AppRole"](t))
+	c := install(t, throughTLS(t, r.rules(), r.processor.URL), backends["Redis, Vault by AppRole"](t))
 	c.start()
 	p := startPrometheus(t, c.admin)
 	sales := 0

@@ -14,6 +14,15 @@ type Reloaded struct {
 	// Why it was not taken: the mistakes, in the order of the file, or a line.
 	Mistakes []Mistake `json:"mistakes,omitempty"`
 	Fault    string    `json:"fault,omitempty"`
+	// The listeners whose certificates' files had changed. They are taken or not
+	// by themselves, whatever becomes of the policy.
+	Certificates []Reading `json:"certificates,omitempty"`
+}
+
+// Reading is what came of reading a listener's certificates again.
+type Reading struct {
+	Listener string `json:"listener"`
+	Fault    string `json:"fault,omitempty"` // why they were not taken; those before stay
 }
 
 // Mistake is a diagnostic of a policy.
