@@ -19,6 +19,7 @@ import (
 var rank = map[string]int{
 	"rules/reason":     -1,
 	"rules/detect":     0,
+	"rules/currency":   -1,
 	"rules/yamlfile":   0,
 	"rules/expression": 0,
 	"rules/diag":       -1,

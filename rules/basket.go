@@ -3,7 +3,9 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	"chaperone/rules/currency"
 	"chaperone/rules/yamlfile"
 )
 
@@ -42,12 +44,12 @@ func (l *loader) readBasket(n yamlfile.Node) {
 	if p := l.optionalPath(m.Require("items", "write the path of the array of line items, as in items: items")); p != nil {
 		b.Items = *p
 	}
-	b.Currency = l.optionalPath(m.Get("currency"))
+	l.currency(m.Get("currency"), b)
 	if units := m.Get("units"); units.Written() {
 		if word, ok := units.Word(); ok && word == "major" {
 			b.Units = UnitsMajor
 			if !m.Get("currency").Written() {
-				units.Fail("currency_missing", "amounts in major units cannot be read without their currency", "write currency: and the path of its code")
+				units.Fail("currency_missing", "amounts in major units cannot be read without their currency", "write currency: and the path of its code, or currency: {code: USD} where no body has one")
 			}
 		}
 	}
@@ -59,6 +61,24 @@ func (l *loader) readBasket(n yamlfile.Node) {
 	l.allocations(m.Get("tax"), m.Get("tip"), b)
 	if v := m.Get("tolerance"); v.Written() {
 		b.Tolerance = v.Whole()
+	}
+	m.Done()
+}
+
+// currency reads where the code of the currency stands, or the code itself.
+func (l *loader) currency(n yamlfile.Node, b *Basket) {
+	if !n.Written() || n.Kind() == yamlfile.Scalar {
+		b.Currency = l.optionalPath(n)
+		return
+	}
+	m := n.Map()
+	code := m.Require("code", "write the currency of all sales, as in code: USD")
+	if text, ok := code.Text(); ok {
+		places, known := currency.Exponent([]byte(text))
+		if !known {
+			code.Fail("currency_not_known", "no currency of ISO 4217 has this code", "write its three letters, as in USD or GBP")
+		}
+		b.Fixed, b.Places = strings.ToUpper(text), places
 	}
 	m.Done()
 }

@@ -53,6 +53,9 @@ func (f *facts) basket() {
 	f.about("basket")
 	f.path("items", &b.Items)
 	f.path("currency", b.Currency)
+	if b.Fixed != "" {
+		f.say("currency", b.Fixed+" in every sale")
+	}
 	f.say("units", [...]string{"minor", "major"}[b.Units])
 	for _, p := range []struct {
 		aspect string

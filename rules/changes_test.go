@@ -29,7 +29,7 @@ func everything(t *testing.T) *Plan {
 // derived are members of a plan that others decide, or that decide nothing.
 var derived = map[string]bool{
 	"Hash": true, "File": true, "Sources": true, "Position": true, "Depth": true, "Family": true, "Tag": true, "Steps": true, "Segments": true, "Rest": true,
-	"SeesPHI": true, "Followed": true,
+	"SeesPHI": true, "Followed": true, "Places": true,
 }
 
 // TestNoChangeIsMissed changes every member of a plan, one at a time: each must

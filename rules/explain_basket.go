@@ -9,9 +9,11 @@ var explainBasket = []diag.Explanation{
 		Example("basket:", "# no basket", "basket:\n  items: items\n  line: {amount: amount}\n  totals: {total: total}\n  classes:\n    clinical: {label: phi, any: [{kind: treatment}]}\n    retail: {any: [{kind: goods}]}\n  otherwise: clinical").
 		Without("items: items", "currency: currency", "units: minor", "line: {amount: amount}", "totals: {total: total}", "classes:",
 			"clinical: {label: phi, any: [{kind: treatment}]}", "retail: {any: [{kind: goods}]}", "otherwise: clinical"),
-	diag.Explain("currency_missing", "Amounts are in major units, or an expression asks for the currency, and the policy does not say where it stands.",
+	diag.Explain("currency_missing", "Amounts are in major units, or an expression asks for the currency, and the policy does not say where it stands, or which it is.",
 		"How many decimals 12.5 may have depends on the currency.").
 		Example("currency: currency", "# no currency", "currency: currency").With("units: minor", "units: major"),
+	diag.Explain("currency_not_known", "The code of the currency is none of ISO 4217.", "How many decimals an amount has depends on it.").
+		Example("currency: currency", "currency: {code: USS}", "currency: {code: USD}"),
 	diag.Explain("undefined_class", "A class is named that the basket does not have.",
 		"A leg for a misspelt class would never get an item.").
 		Example("otherwise: clinical", "otherwise: clinicl", "otherwise: clinical"),

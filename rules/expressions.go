@@ -69,7 +69,7 @@ func (l *loader) vocabulary(r *Route, nodes *routeNodes, leg *Leg) *expression.W
 		return w
 	}
 	w.Basket, w.Classes, w.Minor = true, l.classNames(), b.Units == UnitsMinor
-	w.Currency, w.Shares = b.Currency != nil, l.basket.line.Written()
+	w.Currency, w.Fixed, w.Shares = b.Currency != nil, b.Fixed, l.basket.line.Written()
 	for i, name := range expression.TotalNames {
 		if b.Totals.all()[i] != nil {
 			w.Totals = append(w.Totals, name)

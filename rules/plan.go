@@ -133,7 +133,9 @@ const NoClass ClassID = 0
 // that the policy names none.
 type Basket struct {
 	Items     Path
-	Currency  *Path
+	Currency  *Path  // of the code of the currency
+	Fixed     string // the code, where no body has it and Currency is nil
+	Places    int    // of Fixed: decimals of its minor unit
 	Units     Units
 	Line      LinePaths
 	Totals    TotalPaths

@@ -84,7 +84,9 @@ var tokenShape = yamlfile.Either("The format of the label's tokens, or a map wit
 
 var basketShape = yamlfile.Keys("Where the line items of a sale stand, and what each of them is.",
 	yamlfile.Must("items", yamlfile.Text("The path of the array of line items.").Example("items")),
-	yamlfile.May("currency", yamlfile.Text("The path of the currency's ISO 4217 code; major units need it.").Example("currency")),
+	yamlfile.May("currency", yamlfile.Either("The path of the currency's ISO 4217 code, or a map with the code itself where no body has one; major units need it.",
+		yamlfile.Text("The path of the code.").Example("currency"),
+		yamlfile.Keys("The one currency of all sales.", yamlfile.Must("code", yamlfile.Text("Its ISO 4217 code.").Example("USD"))))),
 	yamlfile.May("units", yamlfile.Word("Whether 12500 is 125.00 (minor) or 12500.00 (major).", "minor", "major").Default("minor")),
 	yamlfile.May("line", yamlfile.Keys("Where an item's amounts are, relative to the item: an amount, or a price and perhaps a quantity.",
 		yamlfile.May("quantity", onePath("The path of the quantity.").Example("qty")),

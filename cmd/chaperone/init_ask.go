@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"chaperone/deploy/medspa"
-	"chaperone/rules/basket"
+	"chaperone/rules/currency"
 	"chaperone/rules/propose"
 
 	"github.com/spf13/cobra"
@@ -180,7 +180,7 @@ func checkCountry(s string) error {
 }
 
 func checkCurrency(s string) error {
-	if _, known := basket.Exponent([]byte(s)); !known {
+	if _, known := currency.Exponent([]byte(s)); !known {
 		return fmt.Errorf("there is no currency %q: write the three letters of ISO 4217, as USD", s)
 	}
 	return nil

@@ -43,6 +43,9 @@ func (w *walker) name(n *ast.IdentifierNode) (ast.Node, info) {
 		w.failAt(n, "expression_type", "classes stands behind in alone", `write it as in "clinical" in classes, or count them by count("clinical")`)
 		return n, untold
 	case n.Value == "currency":
+		if w.words.Fixed != "" {
+			return placed(n, &ast.StringNode{Value: w.words.Fixed}), info{typ: Text}
+		}
 		if !w.words.Currency {
 			w.failAt(n, "currency_missing", "the policy does not say where the currency is", "write basket.currency, or read it by text(\"…\")")
 		}

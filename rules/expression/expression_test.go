@@ -240,6 +240,8 @@ func TestProblems(t *testing.T) {
 		{"another route", `"refund" == route`, nil, []string{"0 expression_never"}},
 		{"a total of which the place is not known", `tip > 5`, nil, []string{"0 totals_missing"}},
 		{"no basket", `items > 1 and total > 5 and currency == "USD" and "a" in classes and count("a") > 1`, bare, []string{"0 basket_missing", "14 totals_missing", "28 currency_missing", "50 basket_missing", "75 basket_missing"}},
+		{"the currency that every sale is in", `currency == "USD"`, &Words{Fixed: "USD"}, nil},
+		{"a currency that no sale is in", `currency == "EUR"`, &Words{Fixed: "USD"}, []string{"12 expression_never"}},
 		{"no line", `total("a") > 1`, &Words{Basket: true, Classes: []string{"a"}, Totals: TotalNames}, []string{"0 line_missing"}},
 		{"no amount", `amount > 1`, bare, []string{"0 expression_unknown"}},
 		{"hexadecimal", `total > 0x10`, nil, []string{"8 expression_unsupported"}},

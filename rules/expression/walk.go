@@ -379,6 +379,8 @@ func (w *walker) known(n, with ast.Node) {
 		w.failAt(with, "undefined_caller", fmt.Sprintf("there is no caller %q", text.Value), w.suggest(text.Value, known))
 	case id.Value == "method" && text.Value != w.words.Method:
 		w.failAt(with, "expression_never", fmt.Sprintf("the route takes %s alone, so it is never %q", w.words.Method, text.Value), "write a route of its own for another method")
+	case id.Value == "currency" && w.words.Fixed != "" && text.Value != w.words.Fixed:
+		w.failAt(with, "expression_never", fmt.Sprintf("every sale is in %s, so it is never %q", w.words.Fixed, text.Value), "compare with basket.currency's own code, or leave it out")
 	case id.Value == "route" && text.Value != w.words.Route:
 		w.failAt(with, "expression_never", fmt.Sprintf("this is the route %s, so it is never %q", w.words.Route, text.Value), "write the condition on the other route's leg")
 	}

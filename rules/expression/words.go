@@ -24,6 +24,7 @@ type Words struct {
 	Basket   bool     // there are line items: items, classes, count
 	Classes  []string // the names of the basket's classes
 	Currency bool     // the policy says where it is
+	Fixed    string   // the currency's code, if the policy says that
 	Totals   []string // of TotalNames, those that the policy says the place of
 	Shares   bool     // a class's part of them is known
 	Amount   bool     // the request has an amount that is split as a sale was

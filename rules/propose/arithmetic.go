@@ -6,6 +6,7 @@ import (
 
 	"chaperone/rules"
 	"chaperone/rules/basket"
+	"chaperone/rules/currency"
 )
 
 // sums is where the amounts of a sale are, as far as the samples' own
@@ -222,18 +223,18 @@ func (h *sums) adds(body *node, items, currency string) bool {
 	return new(basket.Splitter).Split(b, lines, t) == nil
 }
 
-// exponent is that of the sample's currency; with amounts in minor units it
+// exponent is that of the sample's currency, else of the one told; with amounts in minor units it
 // does not matter.
-func (h *sums) exponent(body *node, currency string) (int, bool) {
+func (h *sums) exponent(body *node, told string) (int, bool) {
 	if h.units != rules.UnitsMajor {
 		return 0, true
 	}
 	if h.currency != nil {
 		if n := body.at(h.currency.steps); n != nil {
-			return basket.Exponent([]byte(n.text))
+			return currency.Exponent([]byte(n.text))
 		}
 	}
-	return basket.Exponent([]byte(currency))
+	return currency.Exponent([]byte(told))
 }
 
 // lineOf reads the amounts of a line item.

@@ -28,7 +28,7 @@ func (d *draft) legs() []leg {
 	id := d.ofID()
 	pan := d.labels[labelPAN]
 	money := d.money()
-	total := append(d.only(d.sums.total, "what is charged"), d.only(d.charged, "what is charged")...)
+	total := d.only(d.sums.total, "what is charged")
 	processor := leg{to: "processor", keep: slices.Concat(id, d.only(d.sums.currency, "the currency"), total, pan, d.labels[labelSAD], d.cardOnly)}
 	processor.url, processor.path = wholeURL(d.o.Processor, "/v1/payments")
 	ehr := leg{to: "ehr", keep: slices.Concat(id, d.moments, d.only(d.sums.currency, "the currency"), d.people(), d.itemFields(), money, pan)}

@@ -209,7 +209,7 @@ func (m *maker) money(f *field, hundredths int) string { return m.d.written(f, h
 // that member: in cents or not, as a text or a number, with their decimals.
 func (d *draft) written(f *field, hundredths int) string {
 	s := strconv.Itoa(hundredths)
-	if d.sums.major() || (d.kind == Payment || d.charged != nil) && d.majorAlone(f) {
+	if d.sums.major() || d.kind == Payment && d.majorAlone(f) {
 		places := 0
 		for _, n := range f.values {
 			places = max(places, decimals(n))

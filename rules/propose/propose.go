@@ -134,7 +134,6 @@ type draft struct {
 
 	labels   map[string][]mark
 	labelled map[string]string // path → label
-	charged  *field            // the total, where the sums are left alone
 	id       mark
 	moments  []mark
 	subject  *field
@@ -194,8 +193,7 @@ func (d *draft) amounts() {
 	case Sale:
 		d.sums = d.arithmetic(d.items, d.o.Currency)
 		if d.sums.major() && d.sums.currency == nil {
-			d.withoutCurrency()
-			return
+			d.look("basket.currency", "no member has it: every sale is taken to be in "+d.o.Currency)
 		}
 		if d.sums.holds < len(d.bodies) {
 			d.look(d.items, fmt.Sprintf("the sums hold in %d of %d samples; a sale whose sums do not hold is refused", d.sums.holds, len(d.bodies)))
@@ -212,15 +210,6 @@ func (d *draft) amounts() {
 			}
 		}
 	}
-}
-
-// withoutCurrency gives up on sums: how many decimals an amount may have is not
-// known without the currency. The processor is told the total, and the others
-// get their items without one.
-func (d *draft) withoutCurrency() {
-	d.charged = d.sums.total
-	d.sums = sums{holds: d.sums.holds}
-	d.look("basket.currency", "no member has the currency, and amounts have decimals: totals are not split, and only the processor gets the total")
 }
 
 // payment gathers what of the payment is neither card number nor code.

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"chaperone/rules/basket"
+	"chaperone/rules/currency"
 	"chaperone/rules/detect"
 )
 
@@ -116,7 +117,7 @@ func isProse(n *node) bool {
 
 // isCurrency reports whether a value is the code of a currency.
 func isCurrency(n *node) bool {
-	_, known := basket.Exponent([]byte(n.text))
+	_, known := currency.Exponent([]byte(n.text))
 	return n.kind == text && known
 }
 

@@ -112,16 +112,17 @@ func (d *draft) writeBasket(p *page) {
 	s := &d.sums
 	p.linef("# What a line item is. A class with a label beats one without.\nbasket:")
 	p.line("  items: "+quoted(d.items), reason{fmt.Sprintf("its elements have amounts, in %s", d.inBodies(d.items)), sure}.String())
-	if s.currency != nil {
+	switch {
+	case s.currency != nil:
 		p.line("  currency: "+quoted(s.currency.path), byShape("the code of a currency", len(s.currency.values), len(s.currency.values), sure).String())
+	case s.major():
+		p.line("  currency: {code: "+d.o.Currency+"}", "no member has it; it is the one that init was told")
 	}
-	if s.why != "" {
-		units := "minor"
-		if s.major() {
-			units = "major"
-		}
-		p.line("  units: "+units, reason{s.why, s.sure}.String())
+	units := "minor"
+	if s.major() {
+		units = "major"
 	}
+	p.line("  units: "+units, reason{s.why, s.sure}.String())
 	if line := pairs(s.line(), func(f *field) string { return relative(f, d.items) }); line != "" {
 		p.line("  line: {"+line+"}", d.sumsHold())
 	}

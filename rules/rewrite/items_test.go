@@ -177,6 +177,38 @@ func TestTotalsInTheirStyle(t *testing.T) {
 	}
 }
 
+// TestFixedCurrency is of bodies that do not say their currency: the policy does,
+// and what a body says of it changes nothing.
+func TestFixedCurrency(t *testing.T) {
+	policy := strings.NewReplacer("UNITS", "major", "ITEMS", "items: required", "currency: currency", "currency: {code: jpy}").Replace(basketPolicy)
+	e := compile(t, policy)
+	for name, c := range map[string]struct {
+		body, ehr string
+		err       reason.Code
+	}{
+		"whole":                 {body: `{"items":[{"sku":"TX-1","price":"100"},{"category":"cream","price":50}],"totals":{"total":150}}`, ehr: `{"items":[{"sku":"TX-1","price":"100"}],"totals":{"total":100}}`},
+		"finer than its minor":  {body: `{"items":[{"sku":"TX-1","price":"100.50"}],"totals":{"total":"100.50"}}`, err: reason.AmountMalformed},
+		"another one said":      {body: `{"currency":"KWD","items":[{"sku":"TX-1","price":"1.001"}],"totals":{"total":"1.001"}}`, err: reason.AmountMalformed},
+		"another, of no matter": {body: `{"currency":"KWD","items":[{"sku":"TX-1","price":7}],"totals":{"total":7}}`, ehr: `{"currency":"KWD","items":[{"sku":"TX-1","price":7}],"totals":{"total":7}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := process(e, newFakeVault(e.Plan()), 0, c.body)
+			if c.err != "" {
+				if out.err == nil || out.err.Code != c.err {
+					t.Errorf("error %v, want %s", out.err, c.err)
+				}
+				return
+			}
+			if out.err != nil {
+				t.Fatal(out.err)
+			}
+			if out.legs[1] != c.ehr {
+				t.Errorf("got %s, want %s", out.legs[1], c.ehr)
+			}
+		})
+	}
+}
+
 func TestOptionalItems(t *testing.T) {
 	e := basketEngine(t, "minor", "items: optional")
 	out := process(e, newFakeVault(e.Plan()), 0, `{"a":1}`)

@@ -5,6 +5,7 @@ import (
 
 	"chaperone/rules"
 	"chaperone/rules/basket"
+	"chaperone/rules/currency"
 	"chaperone/rules/reason"
 )
 
@@ -136,11 +137,14 @@ func (m *Message) currency() (int, *reason.Error) {
 	if b.Units != rules.UnitsMajor {
 		return 0, nil
 	}
+	if b.Fixed != "" {
+		return b.Places, nil
+	}
 	offset := -1
 	if n := m.at(slotCurrency); n != nil {
 		offset = int(n.start)
 		if code, ok := m.scalar(n); ok && m.body[n.start] == '"' {
-			if e, ok := basket.Exponent(code); ok {
+			if e, ok := currency.Exponent(code); ok {
 				return e, nil
 			}
 		}

@@ -1,15 +1,16 @@
-package basket
+// Package currency knows the currencies of ISO 4217.
+package currency
 
 // Exponent returns how many places behind the point the minor unit of an ISO
 // 4217 currency is (JPY 0, USD 2, KWD 3), and whether the code, three letters
 // of any case, is a currency of the list as of 2025 or one that a till may
 // still know (HRK, …). Funds codes without a minor unit and metals are none.
-func Exponent(currency []byte) (int, bool) {
-	if len(currency) != 3 {
+func Exponent(letters []byte) (int, bool) {
+	if len(letters) != 3 {
 		return 0, false
 	}
 	var code [3]byte
-	for i, c := range currency {
+	for i, c := range letters {
 		if c >= 'a' && c <= 'z' {
 			c -= 'a' - 'A'
 		}
