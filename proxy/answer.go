@@ -19,7 +19,7 @@ func (x *exchange) renderAnswer(u *upstream) reason.Code {
 	if !x.p.plan.HasCallers {
 		caller = -1
 	}
-	if e := x.p.engine.DecideAnswer(x.ans, x.req, caller, x.ansView); e != nil {
+	if e := x.p.engine.DecideAnswer(x.ans, x.resolved(), caller, x.ansView); e != nil {
 		return x.cannotPass(e.Code)
 	}
 	// The claim has stored what the request minted; from here on it is the

@@ -41,6 +41,7 @@ type exchange struct {
 	hasBody bool
 	read    bool // all of it
 	lent    bool // what is to be sent yet is the request's own body, as it stands on the slate
+	kept    bool // asked is what is left of the body for the answer
 	blind   bool // what was looked up last is what this process knows: the store is away
 
 	// How far it got, for whoever has to clean up.
@@ -59,7 +60,7 @@ type exchange struct {
 	bodyAt int    // where its body does
 	tail   []byte // the rest of it, where the body is not in wire
 	value  []byte // of a header field of ours
-	text   []byte // ids and keys of the request; no byte of it is ever written again
+	text   []byte // ids and keys of the request, and such; no byte of it is ever written again
 
 	claim   claim
 	tokens  resolver
@@ -75,7 +76,8 @@ type exchange struct {
 	owed     store.Command                       // stores the subject's id, where the store was away
 	spooled  time.Time                           // when the claim went to local disk; zero: it did not
 	follows  *following                          // the sale that the request follows; nil: none
-	kept     saleRecord                          // what is kept of this one for those that follow it
+	asked    *rewrite.Message                    // what is left of the body for the answer, if kept says so
+	ofSale   saleRecord                          // what is kept of this one for those that follow it
 	keptText []byte                              // its text in the claim
 	again    *again                              // nil: the attempt is the request's own
 	parcels  []*parcel                           // of the legs that are being released
@@ -182,13 +184,17 @@ func (s *Server) end(x *exchange) {
 func (x *exchange) endRare() {
 	if x.follows != nil || len(x.keptText) > 0 {
 		x.follows, x.keptText = nil, wipe(x.keptText)
-		clear(x.kept.Shares)
+		clear(x.ofSale.Shares)
 	}
 	if len(x.parcels) > 0 {
 		x.handOver(false) // a fault of ours came between
 	}
 	if x.owed.Kind != 0 {
 		x.owed = store.Command{}
+	}
+	if x.kept {
+		x.asked.Reset()
+		x.kept = false
 	}
 	x.again, x.awaited, x.watch, x.spooled = nil, nil, nil, time.Time{}
 }
@@ -257,14 +263,15 @@ func (x *exchange) setLegs(n int) {
 	}
 }
 
-// textRoom is what the ids and keys of a request with one leg have room in.
-const textRoom = idLetters + 2*keyLetters
+// textRoom is what the ids and keys of a request with one leg have room in, and
+// where its legs stand.
+const textRoom = idLetters + 2*keyLetters + 60
 
 // noted takes what was appended to x.text as a text of its own: nobody writes
 // into that again.
 func (x *exchange) noted(more []byte) string {
 	from := len(x.text)
-	if cap(more) != cap(x.text) {
+	if len(more) == from || cap(more) != cap(x.text) {
 		return string(more[from:])
 	}
 	x.text = more

@@ -74,29 +74,7 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) (stand
 		return true
 	}
 	u := x.unit
-	resetUnit(u)
-	x.arena = x.arena[:0]
-	x.addOutcome(u, o)
-	entry := x.entryNow(audit.KindOutcome, o.Result, code)
-	x.addAnswer(u, entry)
-	if x.follows != nil {
-		x.s.addSaleDecision(u, store.Ref{K: x.key, A: x.attempt}, &x.claim, o, x.follows.pending)
-	}
-	waiting := 0
-	if o.Result == audit.ResultReleased {
-		for i := range x.claim.Legs {
-			u.Commands = x.release(u.Commands, &x.claim.Legs[i], o.At)
-			waiting++
-		}
-		x.s.addSale(u, &x.claim, x.key)
-	}
-	if waiting == 0 && o.Result != audit.ResultVoid {
-		u.Commands = x.expire(u.Commands)
-	}
-	entry.Status, entry.Upstream = status, o.Upstream
-	x.addLegs(entry)
-	u.Entries = append(u.Entries, x.sealEntry(entry))
-	x.p.metrics.Outcome(x.route, o.Result)
+	waiting := x.composeOutcome(o, code, status)
 	ours, lost := x.commitFinal()
 	if x.follows != nil && u.Stored {
 		x.s.saleSettled(u, &x.claim, o, x.follows.pending)
@@ -115,6 +93,37 @@ func (x *exchange) storeOutcome(o *outcome, code reason.Code, status int) (stand
 		x.dropBodies(o.Result)
 	}
 	return !lost
+}
+
+// composeOutcome makes the unit of an outcome, and tells how many legs it
+// releases. As compose, it is a call of its own.
+//
+//go:noinline
+func (x *exchange) composeOutcome(o *outcome, code reason.Code, status int) (waiting int) {
+	u := x.unit
+	resetUnit(u)
+	x.arena = x.arena[:0]
+	x.addOutcome(u, o)
+	entry := x.entryNow(audit.KindOutcome, o.Result, code)
+	x.addAnswer(u, entry)
+	if x.follows != nil {
+		x.s.addSaleDecision(u, store.Ref{K: x.key, A: x.attempt}, &x.claim, o, x.follows.pending)
+	}
+	if o.Result == audit.ResultReleased {
+		for i := range x.claim.Legs {
+			u.Commands = x.release(u.Commands, &x.claim.Legs[i], o.At)
+			waiting++
+		}
+		x.s.addSale(u, &x.claim, x.key)
+	}
+	if waiting == 0 && o.Result != audit.ResultVoid {
+		x.expire(u)
+	}
+	entry.Status, entry.Upstream = status, o.Upstream
+	x.addLegs(entry)
+	u.Entries = append(u.Entries, x.sealEntry(entry))
+	x.p.metrics.Outcome(x.route, o.Result)
+	return waiting
 }
 
 // endVoid ends what a void attempt leaves behind, now that it is one.
@@ -161,18 +170,20 @@ func (x *exchange) addOutcome(u *store.Unit, o *outcome) {
 		x.scratch = rinse(x.scratch)
 		return
 	}
-	u.Commands = append(u.Commands,
-		store.Command{Kind: store.SetOnce, Key: x.names.Outcome, Value: x.seal(x.scratch, x.names.Outcome)},
-		store.Command{Kind: store.QueueRemove, Queue: store.Doubt, Member: x.names.Doubt})
+	command(u, store.SetOnce).Key = x.names.Outcome
+	doubt := command(u, store.QueueRemove)
+	doubt.Queue, doubt.Member = store.Doubt, x.names.Doubt
+	u.Commands[len(u.Commands)-2].Value = x.seal(x.scratch, x.names.Outcome)
 	x.scratch = rinse(x.scratch)
 }
 
 // expire lets the registers of an attempt end that has no leg waiting. The
 // first command writes the outcome, and its life with it.
-func (x *exchange) expire(commands []store.Command) []store.Command {
+func (x *exchange) expire(u *store.Unit) {
 	keep := x.claim.keep()
-	commands[0].TTL = keep
-	return append(commands, store.Command{Kind: store.Expire, Key: x.names.Claim, TTL: keep})
+	u.Commands[0].TTL = keep
+	claim := command(u, store.Expire)
+	claim.Key, claim.TTL = x.names.Claim, keep
 }
 
 // storeDoubt puts on record that the outcome is not known. The claim stays in
@@ -273,13 +284,14 @@ func (x *exchange) legsHeader(result audit.Result) string { return x.legsText(re
 // open what became of sync legs.
 func (x *exchange) legsText(result audit.Result, kept bool) string {
 	r := &x.p.plan.Routes[x.route]
-	b := make([]byte, 0, 64)
+	b := x.text
+	from := len(b)
 	for i := range r.Legs {
 		l := &x.legs[i]
 		if l.state == audit.LegSkipped {
 			continue
 		}
-		if len(b) > 0 {
+		if len(b) > from {
 			b = append(b, ' ')
 		}
 		b = append(b, r.Legs[i].Name...)
@@ -296,5 +308,5 @@ func (x *exchange) legsText(result audit.Result, kept bool) string {
 			b = append(b, l.state.String()...)
 		}
 	}
-	return string(b)
+	return x.noted(b)
 }

@@ -164,6 +164,8 @@ const giveUpEvery = 250 * time.Millisecond
 
 // draft makes what is recorded of the request whichever attempt it is, and the
 // primary's message: the claim with the legs that are held, and the keys of all.
+//
+//go:noinline
 func (x *exchange) draft() {
 	r := &x.p.plan.Routes[x.route]
 	c := &x.claim
@@ -199,7 +201,10 @@ func (x *exchange) draft() {
 	}
 }
 
-// compose makes the unit of the attempt.
+// compose makes the unit of the attempt. It is a call of its own so that its
+// frame, and those above it, do not stand under what waits.
+//
+//go:noinline
 func (x *exchange) compose() {
 	x.sit()
 	u := x.unit
@@ -209,7 +214,7 @@ func (x *exchange) compose() {
 	c := &x.claim
 	c.At = x.wall.UnixMilli()
 	x.names = store.NamesOf(x.key, x.attempt)
-	u.Commands = append(u.Commands, store.Command{Kind: store.SetOnce, Key: x.names.Claim})
+	command(u, store.SetOnce).Key = x.names.Claim
 	for i := range c.Legs {
 		held := &c.Legs[i]
 		if !x.legs[held.Leg].ordered {
@@ -234,7 +239,8 @@ func (x *exchange) compose() {
 	if x.owed.Kind != 0 {
 		u.Commands = append(u.Commands, x.owed)
 	}
-	u.Commands = append(u.Commands, store.Command{Kind: store.QueueAdd, Queue: store.Doubt, Member: x.names.Doubt, Score: c.At})
+	doubt := command(u, store.QueueAdd)
+	doubt.Queue, doubt.Member, doubt.Score = store.Doubt, x.names.Doubt, c.At
 	x.addLegs(entry)
 	for i := range x.legs {
 		to := x.p.plan.Destinations[r.Legs[i].Destination].Name
@@ -247,6 +253,18 @@ func (x *exchange) compose() {
 		}
 	}
 	u.Entries = append(u.Entries, x.sealEntry(entry))
+}
+
+// command adds a command to a unit, to be filled in.
+func command(u *store.Unit, kind store.Kind) *store.Command {
+	n := len(u.Commands)
+	if n == cap(u.Commands) {
+		u.Commands = slices.Grow(u.Commands, 4)
+	}
+	u.Commands = u.Commands[:n+1]
+	c := &u.Commands[n]
+	*c = store.Command{Kind: kind}
+	return c
 }
 
 // placeLarge adds the register of a large body to the unit.

@@ -60,14 +60,29 @@ func (x *exchange) rise() {
 }
 
 // riseRecorded is rise for a request of which all is written down that is to be
-// recorded, and sent to the primary. It keeps the slate where more is asked of
-// the body yet: by the answer, or by another attempt.
+// recorded, and sent to the primary. What the answer asks of it is kept. The slate
+// is, where another attempt may ask more of the body.
 func (x *exchange) riseRecorded() {
 	r := &x.p.plan.Routes[x.route]
-	if x.lent || r.Follows != nil || r.Followed != nil || x.tokens.borrows() || x.req.Asked() {
+	if x.slate == nil || x.lent || r.Follows != nil || r.Followed != nil || x.tokens.borrows() {
 		return
 	}
+	if x.req.Asked() && !x.kept {
+		if x.asked == nil {
+			x.asked = x.p.engine.NewMessage()
+		}
+		x.req.KeepAsked(x.asked)
+		x.kept = true
+	}
 	x.rise()
+}
+
+// resolved is what DecideAnswer is to ask of the request.
+func (x *exchange) resolved() *rewrite.Message {
+	if x.kept {
+		return x.asked
+	}
+	return x.req
 }
 
 // wipe leaves nothing of a request on the slate.

@@ -76,7 +76,39 @@ func answered(t *testing.T, e *Engine, caller int, request, answer string) (stri
 		t.Fatal(err)
 	}
 	b, err := v.Render(nil)
+	var kept Message
+	out.message.KeepAsked(&kept)
+	if asked := out.message.Asked(); !asked && len(kept.tokens) > 0 {
+		t.Error("the request is asked for tokens, and says that it is not")
+	} else if !asked {
+		kept = Message{} // nothing of it is needed
+	}
+	out.message.Reset()
+	if again := answeredKept(t, e, vault, caller, &kept, answer); err == nil && again != string(b) {
+		t.Errorf("with what was kept of the request the answer is %s, not %s", again, b)
+	}
 	return string(b), v.Decisions(), err
+}
+
+// answeredKept is answered where of the request is left what KeepAsked keeps.
+func answeredKept(t *testing.T, e *Engine, vault *fakeVault, caller int, kept *Message, answer string) string {
+	t.Helper()
+	m, v := e.NewMessage(), e.NewView()
+	if err := e.ScanAnswer(m, 0, 0, []byte(answer), Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.DecideAnswer(m, kept, caller, v); err != nil {
+		t.Fatal(err)
+	}
+	if err := vault.Resolve(context.Background(), m.Ops()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := v.Render(nil)
+	if err != nil {
+		t.Error(err)
+	}
+	kept.Reset()
+	return string(b)
 }
 
 func TestAnswers(t *testing.T) {

@@ -173,20 +173,6 @@ func (m *Message) HasSAD() bool {
 	return false
 }
 
-// Asked reports whether DecideAnswer asks the resolved request for anything: a
-// token of answer.set, or an alias that it is to turn back.
-func (m *Message) Asked() bool {
-	if len(m.tokens) > 0 {
-		return true
-	}
-	for i := range m.ops {
-		if m.ops[i].Kind == Alias {
-			return true
-		}
-	}
-	return false
-}
-
 // Ops returns the token operations of all views decided so far, for a
 // Resolver. The slice is the Message's own: results are written into it.
 func (m *Message) Ops() []TokenOp { return m.ops }

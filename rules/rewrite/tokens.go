@@ -14,6 +14,39 @@ type requestToken struct {
 	last4   bool          // its last four digits are the card's
 }
 
+// Asked reports whether DecideAnswer asks the resolved request for anything: a
+// token of answer.set, or an alias that it is to turn back.
+func (m *Message) Asked() bool {
+	if len(m.tokens) > 0 {
+		return true
+	}
+	for i := range m.ops {
+		if m.ops[i].Kind == Alias {
+			return true
+		}
+	}
+	return false
+}
+
+// KeepAsked puts into kept, which is new or reset, what DecideAnswer asks of the
+// resolved request. Kept may be given to it in the request's place, which may be
+// reset before; the results of operations stay where their resolver has them.
+func (m *Message) KeepAsked(kept *Message) {
+	for _, t := range m.tokens {
+		if t.arrived != nil {
+			t.arrived = kept.arena.copy(t.arrived)
+		}
+		kept.tokens = append(kept.tokens, t)
+	}
+	for _, op := range m.ops {
+		op.Raw = nil
+		if op.literal != nil {
+			op.literal = kept.arena.copy(op.literal)
+		}
+		kept.ops = append(kept.ops, op)
+	}
+}
+
 // answerTokens asks for the tokens of answer.set.
 func (m *Message) answerTokens() {
 	m.tokens = m.tokens[:0]
