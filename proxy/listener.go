@@ -17,14 +17,14 @@ const (
 	restAfter = 100 * time.Millisecond
 )
 
-// listen opens the listener and sets up the server on it.
+// listen opens the listener.
 func (s *Server) listen() error {
 	l, err := net.Listen("tcp", s.o.Listen)
 	if err != nil {
 		return fmt.Errorf("proxy: %w", err)
 	}
-	s.listener = l
 	if !s.o.Plan.HasCallers && !loopback(l.Addr()) {
+		_ = l.Close()
 		return fmt.Errorf("proxy: %s can be reached from outside, and the policy knows no callers", l.Addr())
 	}
 	s.hosts = newHosts(l.Addr(), s.o.Listen, s.o.Hosts)
@@ -32,6 +32,5 @@ func (s *Server) listen() error {
 		l = &secured{Listener: l, config: s.o.TLS.TLS(), s: s}
 	}
 	s.front = framing.NewListener(l, framing.Times{Read: s.limits.ReadTimeout, Idle: idleTimeout, Write: writeTimeout, Rest: restAfter})
-	s.listener = s.front
 	return nil
 }

@@ -62,7 +62,7 @@ func (s *Server) Reload(ctx context.Context, next Next) error {
 
 // nextPolicy prepares a policy, and refuses one that this process cannot serve.
 func (s *Server) nextPolicy(next Next) (*policy, error) {
-	if !next.Plan.HasCallers && !loopback(s.listener.Addr()) {
+	if !next.Plan.HasCallers && !loopback(s.front.Addr()) {
 		return nil, errors.New("the address can be reached from outside, and the policy knows no callers")
 	}
 	y, err := newPolicy(next.Plan, next.Engine, nil, s.limits, false)

@@ -105,7 +105,7 @@ func (in *inbound) write(last bool) error {
 		text, body = append(text, body...), nil
 	}
 	_, err := in.conn.Write(text)
-	*buf = wipe(text)
+	*buf = empty(text)
 	texts.Put(buf)
 	if err == nil && len(body) > 0 {
 		_, err = in.conn.Write(body)

@@ -54,8 +54,7 @@ type Server struct {
 	stale         atomic.Pointer[time.Time] // since when a policy that was to come into force was not taken; nil: none
 	remembers     bool                      // what a route that spools needs to know is kept
 
-	listener net.Listener
-	front    *framing.Listener // over it
+	front    *framing.Listener
 	inbounds sync.Pool
 	hosts    *hosts
 	admin    *admin.Server // nil: none
@@ -228,7 +227,7 @@ func (s *Server) sealing() *audit.Sealing { return s.seal.Load() }
 func (s *Server) taking() bool { return !s.draining.Load() }
 
 // Addr returns the address on which requests are taken.
-func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+func (s *Server) Addr() net.Addr { return s.front.Addr() }
 
 // AdminAddr returns the address of metrics and health, nil where there is none.
 func (s *Server) AdminAddr() net.Addr {
@@ -276,7 +275,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	// ctx is over; the drain has a deadline of its own.
 	drain, done := context.WithTimeout(context.WithoutCancel(ctx), s.limits.DrainTimeout)
 	defer done()
-	_ = s.listener.Close() // nothing that is to come fails with it
+	_ = s.front.Close() // nothing that is to come fails with it
 	if err := s.front.Drain(drain); err != nil {
 		s.logger.Warn("not everything ended in time", "error", err)
 	}
@@ -321,8 +320,8 @@ func (s *Server) Close() error {
 	s.afterwards.Wait()
 	s.spares.close()
 	var faults []error
-	if s.listener != nil {
-		faults = append(faults, s.listener.Close())
+	if s.front != nil {
+		faults = append(faults, s.front.Close())
 	}
 	if s.admin != nil {
 		faults = append(faults, s.admin.Close())

@@ -33,7 +33,7 @@ type Times struct {
 //
 // Its methods are safe for concurrent use.
 type Listener struct {
-	net.Listener
+	below net.Listener
 	times Times
 
 	closed  atomic.Bool
@@ -47,8 +47,11 @@ type Listener struct {
 
 // NewListener returns a Listener over l, which it owns from then on.
 func NewListener(l net.Listener, times Times) *Listener {
-	return &Listener{Listener: l, times: times, done: make(chan struct{}), empty: make(chan struct{}), open: map[*Conn]struct{}{}}
+	return &Listener{below: l, times: times, done: make(chan struct{}), empty: make(chan struct{}), open: map[*Conn]struct{}{}}
 }
+
+// Addr returns the address of the listener below.
+func (l *Listener) Addr() net.Addr { return l.below.Addr() }
 
 // The waits after a connection could not be accepted for want of something
 // that others may give back.
@@ -63,7 +66,7 @@ const (
 func (l *Listener) Serve(serve func(*Conn)) error {
 	pause := firstPause
 	for {
-		c, err := l.Accept()
+		c, err := l.below.Accept()
 		switch {
 		case err == nil:
 			pause = firstPause
@@ -164,7 +167,7 @@ func (l *Listener) Close() error {
 	}
 	l.ended()
 	l.mu.Unlock()
-	return l.Listener.Close()
+	return l.below.Close()
 }
 
 // Drain waits, after Close, until every connection has ended.

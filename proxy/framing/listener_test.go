@@ -278,6 +278,46 @@ func TestCloseEndsWhatRests(t *testing.T) {
 	}
 }
 
+// TestCloseEndsWhatWaits: so does a connection that is with its server and waits
+// for its next request; one with half a request is let be.
+func TestCloseEndsWhatWaits(t *testing.T) {
+	e := serve(t, local(t), times)
+	var all [2]net.Conn
+	for i, more := range []string{"", post + "Content-Length: 2\r\n\r\n{"} {
+		c, err := net.Dial("tcp", e.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, get+more); err != nil {
+			t.Fatal(err)
+		}
+		answer(t, c)
+		all[i] = c
+	}
+	if got := e.Resting(); got != 0 {
+		t.Fatalf("%d rest", got)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := all[0].Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("what waited was not closed: %v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := e.Drain(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("Drain, while a request is there: %v", err)
+	}
+	if _, err := io.WriteString(all[1], "}"); err != nil {
+		t.Fatal(err)
+	}
+	answer(t, all[1])
+	if _, err := all[1].Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("after its request it was not closed: %v", err)
+	}
+}
+
 // failing is a listener whose Accept fails with these errors, one after the
 // other, before it works.
 type failing struct {
