@@ -300,7 +300,7 @@ func (c *census) role(f *field) string {
 func (c *census) amounts(items string) []*field {
 	var out []*field
 	for _, f := range c.leaves() {
-		if !f.exact() || f.below(items) || c.role(f) == "" || !f.every(isAmount) || f.every(longDigits) {
+		if !f.exact() || f.secret() || f.below(items) || c.role(f) == "" || !f.every(isAmount) || f.every(longDigits) {
 			continue
 		}
 		out = append(out, f)
@@ -330,7 +330,7 @@ func folds(names []string) (out []string) {
 func (c *census) currency() *field {
 	var found *field
 	for _, f := range c.leaves() {
-		if !f.exact() || !strings.Contains(fold(f.name), "currency") && fold(f.name) != "iso" || !f.every(isCurrency) {
+		if !f.exact() || f.secret() || !strings.Contains(fold(f.name), "currency") && fold(f.name) != "iso" || !f.every(isCurrency) {
 			continue
 		}
 		if found == nil || len(f.steps) < len(found.steps) {

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"chaperone/rules/detect"
 )
 
 // field is all that the samples have at one path.
@@ -37,6 +39,12 @@ func (f *field) parent() string {
 		return p[len(p)-1]
 	}
 	return ""
+}
+
+// secret reports whether the member, or one around it, has a name of sensitive
+// authentication data, which nothing else can be.
+func (f *field) secret() bool {
+	return slices.ContainsFunc(f.steps, func(s string) bool { return detect.SAD([]byte(s)) })
 }
 
 // exact reports whether the path addresses one place.

@@ -66,7 +66,7 @@ func (d *draft) finalLooks() []Look {
 			d.look("labels.pan", "no card number was found: if the POS sends one, write its path")
 		}
 		d.look("success", "which answers of the processor mean that it was charged: approved and captured are a guess")
-		if d.kind == Sale && d.sums.total == nil {
+		if d.kind == Sale && d.sums.total == nil && d.charged == nil {
 			d.look("basket.totals", "no total was found that is the sum of its parts: the processor is told no amount")
 		}
 	}

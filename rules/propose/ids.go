@@ -72,7 +72,7 @@ func (d *draft) findSubject() *field {
 		name, whose := bare(f.name)
 		folded := fold(f.name)
 		is := whose && name == "id" || name == "id" && people[fold(f.parent())] || folded == "mrn" || people[folded] && f.leaf
-		if !is || !f.exact() || !d.underLabel(f) {
+		if !is || !f.exact() || f.secret() || !d.underLabel(f) {
 			continue
 		}
 		if found == nil || len(f.steps) < len(found.steps) {

@@ -27,8 +27,11 @@ var (
 func (c *census) items() string {
 	best, most := "", 3
 	for _, f := range c.fields {
-		if !f.exact() || !f.every(func(n *node) bool { return n.kind == array }) {
+		if !f.exact() || f.secret() || !f.every(func(n *node) bool { return n.kind == array }) {
 			continue
+		}
+		if e := c.byPath[f.path+".#"]; e == nil || !e.every(func(n *node) bool { return n.kind == object }) {
+			continue // the proxy refuses a line item that is no object
 		}
 		score := 0
 		w := fold(f.name)

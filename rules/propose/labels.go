@@ -3,8 +3,6 @@ package propose
 import (
 	"slices"
 	"strings"
-
-	"chaperone/rules/detect"
 )
 
 // The labels that are proposed.
@@ -62,7 +60,7 @@ func (d *draft) label(f *field, covered bool) (string, reason) {
 // card looks for card numbers and security codes, by name and by value.
 func (d *draft) card(f *field) (string, reason) {
 	name := fold(f.name)
-	if detect.SAD([]byte(f.name)) {
+	if f.secret() {
 		return labelSAD, byName(sure)
 	}
 	if yes, all := f.count(isTrack); yes > 0 {
@@ -101,6 +99,8 @@ func (d *draft) person(f *field, covered bool) (string, reason) {
 		return labelSchedule, byName(likely)
 	case holders[folded] || names[name] && cards[fold(f.parent())]:
 		return "", reason{} // the processor's alone
+	case !f.leaf && contact[name] && d.holdsSale(f):
+		return "", reason{}
 	case contact[name] && !business.any(folds(f.parents())) && !business[folded]:
 		return labelContact, byName(sure)
 	case d.kind == Record && names[name] && (person || name != "name") && !clinicians.any(folds(f.parents())):
@@ -126,13 +126,29 @@ func (d *draft) person(f *field, covered bool) (string, reason) {
 	return "", reason{}
 }
 
-// holdsSale reports whether a member holds the whole sale, and so is no
-// person's.
+// holdsSale reports whether a member holds the sale, its amounts or its card,
+// and so is not all a person's.
 func (d *draft) holdsSale(f *field) bool {
 	if d.items != "" && strings.HasPrefix(d.items+".", f.path+".") {
 		return true
 	}
-	return d.kind != Record && d.sums.total != nil && d.sums.total.below(f.path)
+	if d.kind == Record {
+		return false
+	}
+	amounts := append(d.sums.totals(), named{"", d.sums.currency}, named{"", d.charged})
+	return slices.ContainsFunc(amounts, func(n named) bool { return n.field != nil && n.field.below(f.path) }) || d.holdsCard(f)
+}
+
+// holdsCard reports whether a card lies in a member: one whose whole is a
+// patient's would keep it from the processor.
+func (d *draft) holdsCard(f *field) bool {
+	return d.census.has(f.path, func(g *field) bool {
+		label := ""
+		if g.leaf {
+			label, _ = d.card(g)
+		}
+		return label != ""
+	})
 }
 
 func (d *draft) isItemName(f *field) bool { return slices.Contains(d.line.name, f) }

@@ -28,7 +28,7 @@ func (d *draft) legs() []leg {
 	id := d.ofID()
 	pan := d.labels[labelPAN]
 	money := d.money()
-	total := d.only(d.sums.total, "what is charged")
+	total := append(d.only(d.sums.total, "what is charged"), d.only(d.charged, "what is charged")...)
 	processor := leg{to: "processor", keep: slices.Concat(id, d.only(d.sums.currency, "the currency"), total, pan, d.labels[labelSAD], d.cardOnly)}
 	processor.url, processor.path = wholeURL(d.o.Processor, "/v1/payments")
 	ehr := leg{to: "ehr", keep: slices.Concat(id, d.moments, d.only(d.sums.currency, "the currency"), d.people(), d.itemFields(), money, pan)}
@@ -52,6 +52,9 @@ func (d *draft) legs() []leg {
 func (d *draft) once(marks []mark) []mark {
 	var out []mark
 	for _, f := range d.fields {
+		if slices.Contains(f.steps, "*") {
+			continue // it would keep what other members hold, too
+		}
 		i := slices.IndexFunc(marks, func(m mark) bool { return m.field == f })
 		if i >= 0 && !slices.ContainsFunc(out, func(m mark) bool { return f.below(m.path) }) {
 			out = append(out, marks[i])

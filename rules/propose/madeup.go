@@ -39,7 +39,7 @@ const (
 // body writes the body of the samples that has the most members, with made-up
 // values. classes are those of its items.
 func (d *draft) body(classes []string) []byte {
-	richest := slices.MaxFunc(d.bodies, func(a, b *node) int { return size(a) - size(b) })
+	richest := d.richest()
 	w := &maker{d: d, classes: classes}
 	w.write(richest, nil)
 	var out bytes.Buffer
@@ -48,6 +48,15 @@ func (d *draft) body(classes []string) []byte {
 	}
 	out.WriteByte('\n')
 	return out.Bytes()
+}
+
+// richest is the sample with the most members; of sales, of those with items.
+func (d *draft) richest() *node {
+	bodies := d.bodies
+	if d.items != "" {
+		bodies = slices.DeleteFunc(slices.Clone(bodies), func(b *node) bool { return b.at(strings.Split(d.items, ".")) == nil })
+	}
+	return slices.MaxFunc(bodies, func(a, b *node) int { return size(a) - size(b) })
 }
 
 func size(n *node) int {
@@ -104,12 +113,12 @@ func (m *maker) write(n *node, steps []string) {
 	}
 }
 
-// writeItems writes an item of each class, of the shape of the item with the
-// most members.
+// writeItems writes an item of each class, with the members of all items: a tax
+// that only some lines have is one that the sums need.
 func (m *maker) writeItems(steps []string) {
-	var most *node
+	most := &node{kind: object}
 	if f := m.d.byPath[m.d.items+".#"]; f != nil {
-		most = slices.MaxFunc(f.values, func(a, b *node) int { return size(a) - size(b) })
+		most = together(f.values)
 	}
 	for i, class := range m.classes {
 		if i > 0 {
@@ -119,6 +128,24 @@ func (m *maker) writeItems(steps []string) {
 		m.write(most, append(slices.Clone(steps), "#"))
 	}
 	m.class = ""
+}
+
+// together is an object with the members of all: each with the value, of those
+// that it has, that holds the most.
+func together(objects []*node) *node {
+	all := &node{kind: object}
+	for _, o := range objects {
+		for i, name := range o.names {
+			at := slices.Index(all.names, name)
+			switch {
+			case at < 0:
+				all.names, all.kids = append(all.names, name), append(all.kids, o.kids[i])
+			case all.kids[at].kind == null || size(o.kids[i]) > size(all.kids[at]):
+				all.kids[at] = o.kids[i]
+			}
+		}
+	}
+	return all
 }
 
 func (m *maker) string(s string) {

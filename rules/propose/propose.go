@@ -67,6 +67,8 @@ type Proposal struct {
 var (
 	ErrNoSample = errors.New("there is no sample body")
 	ErrNoItems  = errors.New("no array of line items was found: elements with a name and a price")
+	ErrNoClass  = errors.New("the line items have neither a category, nor a name, nor an article number, by which goods could be told from treatments")
+	ErrNoPerson = errors.New("no member was found that is known to be about a patient")
 	ErrNoAmount = errors.New("no amount was found: a member with total or amount in its name")
 )
 
@@ -89,10 +91,15 @@ func Propose(samples []Sample, o Options) (*Proposal, error) {
 	if d.kind == Payment && d.sums.total == nil {
 		return nil, ErrNoAmount
 	}
+	if d.kind == Record && len(d.recordKeep()) == 0 {
+		return nil, ErrNoPerson
+	}
 	d.identify()
 	d.payment()
 	if d.kind == Sale {
-		d.classify()
+		if d.classify(); len(d.classes[retail]) == 0 {
+			return nil, ErrNoClass
+		}
 	}
 	return d.finish(), nil
 }
@@ -134,6 +141,7 @@ type draft struct {
 
 	labels   map[string][]mark
 	labelled map[string]string // path → label
+	charged  *field            // the total, where its sums do not hold
 	id       mark
 	moments  []mark
 	subject  *field
@@ -195,6 +203,9 @@ func (d *draft) amounts() {
 		if d.sums.major() && d.sums.currency == nil {
 			d.look("basket.currency", "no member has it: every sale is taken to be in "+d.o.Currency)
 		}
+		if d.sums.total == nil {
+			d.charge()
+		}
 		if d.sums.holds < len(d.bodies) {
 			d.look(d.items, fmt.Sprintf("the sums hold in %d of %d samples; a sale whose sums do not hold is refused", d.sums.holds, len(d.bodies)))
 		}
@@ -208,6 +219,18 @@ func (d *draft) amounts() {
 				d.sums.total = f
 				break
 			}
+		}
+	}
+}
+
+// charge takes a total for what is charged whose sums do not hold: the processor
+// has to be told one.
+func (d *draft) charge() {
+	for _, f := range d.census.amounts(d.items) {
+		if d.role(f) == "total" {
+			d.charged = f
+			d.look(f.path, "taken for what is charged; it is not the sum of its parts, and so it is not split")
+			return
 		}
 	}
 }

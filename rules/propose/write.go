@@ -81,6 +81,10 @@ func (d *draft) writeLabels(p *page) {
 	p.line("    detect: [pan]", "and any card number found anywhere in the body")
 	p.linef("    token: pan")
 	for _, label := range []string{labelSAD, labelPHI, labelContact, labelSchedule} {
+		if len(d.labels[label]) == 0 && label == labelPHI && d.kind == Sale {
+			p.line("  phi: {}", "no member of the samples, but what was treated: see the classes")
+			continue
+		}
 		if len(d.labels[label]) == 0 && (label != labelPHI || d.kind != Record) {
 			continue
 		}

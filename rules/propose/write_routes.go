@@ -56,7 +56,11 @@ func (d *draft) writeRoute(p *page, legs []leg) {
 	p.linef("# What comes in, and which calls it becomes.\nroutes:\n  - name: %s", d.route())
 	p.line(fmt.Sprintf("    match: {method: POST, path: %s}", quoted2(d.path())), "look: the path that the POS posts to")
 	if d.kind == Sale {
-		p.linef("    items: required")
+		if d.byPath[d.items].bodies < len(d.bodies) {
+			p.line("    items: optional", reason{"there are some in " + d.inBodies(d.items), sure}.String())
+		} else {
+			p.linef("    items: required")
+		}
 	}
 	if d.id.field != nil {
 		ignore := ""
@@ -110,7 +114,11 @@ func (d *draft) writeLeg(p *page, l leg) {
 			p.linef("        totals: recompute")
 		}
 	}
-	p.linef("        keep:")
+	if len(l.keep) == 0 {
+		p.line("        keep: []", "look: nothing of the samples is known to be for it")
+	} else {
+		p.linef("        keep:")
+	}
 	for _, m := range l.keep {
 		p.line("          - "+quoted(m.path), d.keptAs(m))
 	}

@@ -74,7 +74,7 @@ func (d *draft) has(p *page, pairs [][2]string) {
 
 // cardPairs are where a leg has the card, in the form that it may see.
 func (d *draft) cardPairs(value string) (out [][2]string) {
-	for _, m := range d.labels[labelPAN] {
+	for _, m := range d.once(d.labels[labelPAN]) {
 		out = append(out, [2]string{d.concrete(m.path, 0), value})
 	}
 	return out
@@ -82,7 +82,7 @@ func (d *draft) cardPairs(value string) (out [][2]string) {
 
 // plainCard is the card as the processor has it, as the sample writes it.
 func (d *draft) plainCard() (out [][2]string) {
-	for _, m := range d.labels[labelPAN] {
+	for _, m := range d.once(d.labels[labelPAN]) {
 		value := strconv.Quote(testCard)
 		if m.every(func(n *node) bool { return n.kind == number }) {
 			value = testCard
@@ -290,8 +290,7 @@ func (d *draft) sumsField(f *field) bool {
 
 // inRichest reports whether the made-up body has a member.
 func (d *draft) inRichest(f *field) bool {
-	richest := slices.MaxFunc(d.bodies, func(a, b *node) int { return size(a) - size(b) })
-	return slices.ContainsFunc(take([]*node{richest}).fields, func(g *field) bool { return g.path == f.path }) || d.items != "" && f.below(d.items)
+	return slices.ContainsFunc(take([]*node{d.richest()}).fields, func(g *field) bool { return g.path == f.path }) || d.items != "" && f.below(d.items)
 }
 
 func (d *draft) testRepeat(p *page, legs []leg) {
