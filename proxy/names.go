@@ -16,6 +16,9 @@ func planNames(p *rules.Plan) *audit.Names {
 		for j := range l.Paths {
 			add(l.Paths[j].Path.Source)
 		}
+		for _, name := range l.Detect {
+			add("detect." + name)
+		}
 	}
 	if p.Basket != nil {
 		add(p.Basket.Items.Source + ".#")
