@@ -65,13 +65,11 @@ func logArchive(a *app, cmd *cobra.Command, o logArchiveOptions, window time.Dur
 	if err != nil {
 		return err
 	}
-	ctx, stop := stoppable(cmd.Context())
-	defer stop()
-	r, err := a.openReading(ctx, o.config)
+	ctx, r, done, err := a.openReading(cmd, o.config)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer done()
 	var entries, problems uint64
 	p, seen := paletteFor(a.out), a.progress("archiving", "entries", true)
 	err = r.Archive(ctx, control.LogArchive{Window: window, To: to[0]}, func(x audit.Archived) error {

@@ -17,9 +17,9 @@ import (
 
 // logBreachOptions are the flags of log breach.
 type logBreachOptions struct {
-	config, from, to string
-	asJSON           bool
-	ask              control.LogBreach
+	logSpan
+	asJSON bool
+	ask    control.LogBreach
 }
 
 func newLogBreachCommand(a *app) *cobra.Command {
@@ -44,13 +44,11 @@ request; the last one is the summary. The reading is in the log.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return logBreach(a, cmd, o) },
 	}
-	configFlag(cmd, &o.config)
 	cmd.Flags().StringVar(&o.ask.Destination, "destination", "", "the `DESTINATION` that was breached")
 	cmd.Flags().StringVar(&o.ask.Caller, "caller", "", "the `CALLER` that was breached, or whose key was lost")
 	cmd.Flags().StringVar(&o.ask.TokenLabel, "token-label", "", "the `LABEL` whose tokens can be turned back by others")
-	timeFlags(cmd, &o.from, &o.to, "")
+	o.flags(cmd, "")
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON object a line")
-	archiveFlag(cmd, &o.ask.Archive, archiveDefault)
 	return cmd
 }
 
@@ -65,19 +63,14 @@ func logBreach(a *app, cmd *cobra.Command, o logBreachOptions) error {
 		return usageError(cmd, "name what was breached by one of --destination, --caller and --token-label")
 	}
 	var err error
-	if o.ask.From, o.ask.To, err = parseTimes(cmd, o.from, o.to); err != nil {
+	if o.ask.From, o.ask.To, o.ask.Archive, err = o.parse(cmd); err != nil {
 		return err
 	}
-	if o.ask.Archive, err = folders(cmd, o.ask.Archive, true); err != nil {
-		return err
-	}
-	ctx, stop := stoppable(cmd.Context())
-	defer stop()
-	r, err := a.openReading(ctx, o.config)
+	ctx, r, done, err := a.openReading(cmd, o.config)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer done()
 	scope, seen := newBreachScope(), a.progress("reading the log", "requests", o.asJSON)
 	sum, err := r.Breach(ctx, o.ask, func(x audit.Exposure) error {
 		seen.add(1)

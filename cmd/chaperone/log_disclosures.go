@@ -14,10 +14,10 @@ import (
 
 // logDisclosuresOptions are the flags of log disclosures.
 type logDisclosuresOptions struct {
-	config, from, to string
-	file             string
-	patient, asJSON  bool
-	ask              control.LogSubject
+	logSpan
+	file            string
+	patient, asJSON bool
+	ask             control.LogSubject
 }
 
 func newLogDisclosuresCommand(a *app) *cobra.Command {
@@ -40,13 +40,11 @@ reading is in the log, by the random id.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return logDisclosures(a, cmd, o) },
 	}
-	configFlag(cmd, &o.config)
 	cmd.Flags().StringVar(&o.ask.Subject, "subject", "", "the `SUBJECT` by its random id")
 	cmd.Flags().BoolVar(&o.patient, "patient", false, "read the patient's id from stdin, one line")
 	cmd.Flags().StringVar(&o.file, "patient-file", "", "read the patient's id from this `FILE`, one line")
-	timeFlags(cmd, &o.from, &o.to, " (default: six years ago)")
+	o.flags(cmd, " (default: six years ago)")
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print one JSON object a line")
-	archiveFlag(cmd, &o.ask.Archive, archiveDefault)
 	return cmd
 }
 
@@ -61,10 +59,7 @@ func logDisclosures(a *app, cmd *cobra.Command, o logDisclosuresOptions) error {
 		return usageError(cmd, "name the person by one of --subject, --patient and --patient-file")
 	}
 	var err error
-	if o.ask.From, o.ask.To, err = parseTimes(cmd, o.from, o.to); err != nil {
-		return err
-	}
-	if o.ask.Archive, err = folders(cmd, o.ask.Archive, true); err != nil {
+	if o.ask.From, o.ask.To, o.ask.Archive, err = o.parse(cmd); err != nil {
 		return err
 	}
 	if o.ask.Subject == "" {
@@ -72,13 +67,11 @@ func logDisclosures(a *app, cmd *cobra.Command, o logDisclosuresOptions) error {
 			return err
 		}
 	}
-	ctx, stop := stoppable(cmd.Context())
-	defer stop()
-	r, err := a.openReading(ctx, o.config)
+	ctx, r, done, err := a.openReading(cmd, o.config)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer done()
 	t := table{header: []string{"DATE", "RECIPIENT", "AGREEMENT", "WHAT", "PURPOSE", "EXEMPT", "REQUEST"}}
 	accountable := 0
 	take := func(d control.Disclosure) error {

@@ -12,8 +12,8 @@ import (
 
 // logExportOptions are the flags of log export.
 type logExportOptions struct {
-	config, from, to string
-	ask              control.LogExport
+	logSpan
+	ask control.LogExport
 }
 
 func newLogExportCommand(a *app) *cobra.Command {
@@ -34,36 +34,29 @@ the first line is printed.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return logExport(a, cmd, o) },
 	}
-	configFlag(cmd, &o.config)
-	timeFlags(cmd, &o.from, &o.to, "")
+	o.flags(cmd, "")
 	cmd.Flags().StringVar(&o.ask.Route, "route", "", "only of this `ROUTE`")
 	cmd.Flags().StringVar(&o.ask.Caller, "caller", "", "only of this `CALLER`; an operator is local:UID")
 	cmd.Flags().StringVar(&o.ask.Destination, "destination", "", "only those that concern this `DESTINATION`")
 	cmd.Flags().StringVar(&o.ask.Kind, "kind", "", "only entries of this `KIND`, such as decision or refusal")
 	cmd.Flags().StringVar(&o.ask.Subject, "subject", "", "only about this `SUBJECT`, by its random id")
 	cmd.Flags().StringVar(&o.ask.Request, "request", "", "only of this `REQUEST`, by its id")
-	archiveFlag(cmd, &o.ask.Archive, archiveDefault)
 	return cmd
 }
 
 func logExport(a *app, cmd *cobra.Command, o logExportOptions) error {
 	var err error
-	if o.ask.From, o.ask.To, err = parseTimes(cmd, o.from, o.to); err != nil {
+	if o.ask.From, o.ask.To, o.ask.Archive, err = o.parse(cmd); err != nil {
 		return err
 	}
 	if kind := audit.Kind(0); o.ask.Kind != "" && kind.UnmarshalText([]byte(o.ask.Kind)) != nil {
 		return usageError(cmd, "the log has no kind %q; there are %s", o.ask.Kind, joined(audit.Kinds()))
 	}
-	if o.ask.Archive, err = folders(cmd, o.ask.Archive, true); err != nil {
-		return err
-	}
-	ctx, stop := stoppable(cmd.Context())
-	defer stop()
-	r, err := a.openReading(ctx, o.config)
+	ctx, r, done, err := a.openReading(cmd, o.config)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer done()
 	out, seen := bufio.NewWriterSize(a.out, 64<<10), a.progress("reading the log", "lines", true)
 	sum, err := r.Export(ctx, o.ask, func(l control.LogLine) error {
 		seen.add(1)

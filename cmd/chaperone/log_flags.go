@@ -55,6 +55,28 @@ func (a *app) archivesOf(cmd *cobra.Command, file string, named []string) ([]str
 	return folders(cmd, []string{dir}, true)
 }
 
+// logSpan is what is told to verbs that read a span of the log, archived
+// entries too.
+type logSpan struct {
+	config, from, to string
+	archive          []string
+}
+
+// flags gives a verb what it is told by; since says what --from is by default.
+func (s *logSpan) flags(cmd *cobra.Command, since string) {
+	configFlag(cmd, &s.config)
+	timeFlags(cmd, &s.from, &s.to, since)
+	archiveFlag(cmd, &s.archive, archiveDefault)
+}
+
+// parse reads the flags.
+func (s *logSpan) parse(cmd *cobra.Command) (from, to time.Time, archive []string, err error) {
+	if from, to, err = parseTimes(cmd, s.from, s.to); err == nil {
+		archive, err = folders(cmd, s.archive, true)
+	}
+	return from, to, archive, err
+}
+
 // timeFlags gives a verb its --from and --to.
 func timeFlags(cmd *cobra.Command, from, to *string, since string) {
 	cmd.Flags().StringVar(from, "from", "", "from this `TIME` on: 2026-03-01, or 2026-03-01T09:30:00Z"+since)

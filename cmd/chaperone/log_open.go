@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"chaperone/audit"
 	"chaperone/proxy"
 	"chaperone/proxy/admin"
@@ -61,16 +63,19 @@ func dialProxy(ctx context.Context, cfg *config) (*control.Client, error) {
 }
 
 // openReading asks the proxy that runs on the data folder, and opens the store
-// and the keyring where none runs. The error is ready to be shown.
-func (a *app) openReading(ctx context.Context, file string) (reading, error) {
+// and the keyring where none runs. The context ends with a signal; done closes
+// what was opened. The error is ready to be shown.
+func (a *app) openReading(cmd *cobra.Command, file string) (ctx context.Context, r reading, done func(), err error) {
+	ctx, stop := stoppable(cmd.Context())
 	cfg, c, err := a.dial(ctx, file)
+	if r = c; err == nil && c == nil {
+		r, err = a.openFiles(ctx, cfg)
+	}
 	if err != nil {
-		return nil, err
+		stop()
+		return nil, nil, nil, err
 	}
-	if c != nil {
-		return c, nil
-	}
-	return a.openFiles(ctx, cfg)
+	return ctx, r, func() { r.Close(); stop() }, nil
 }
 
 // readingError says what went wrong while reading.

@@ -56,13 +56,11 @@ and the sequence number ("seq") under which it stands.`,
 }
 
 func logTail(a *app, cmd *cobra.Command, o logTailOptions) error {
-	ctx, stop := stoppable(cmd.Context())
-	defer stop()
-	r, err := a.openReading(ctx, o.config)
+	ctx, r, done, err := a.openReading(cmd, o.config)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer done()
 	show := func(l control.LogLine) error { return writeLogLine(a.out, paletteFor(a.out), l, o.decisions) }
 	if o.asJSON {
 		show = func(l control.LogLine) error { return writeLogJSON(a.out, l) }

@@ -58,13 +58,11 @@ func logVerify(a *app, cmd *cobra.Command, o logVerifyOptions) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := stoppable(cmd.Context())
-	defer stop()
-	r, err := a.openReading(ctx, o.config)
+	ctx, r, done, err := a.openReading(cmd, o.config)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer done()
 	seen := a.progress("verifying the log", "entries", false)
 	countReads(r, seen)
 	report, err := r.Verify(ctx, archive)

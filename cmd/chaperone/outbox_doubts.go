@@ -43,13 +43,11 @@ open.`,
 }
 
 func outboxDoubts(a *app, cmd *cobra.Command, o outboxDoubtsOptions) error {
-	ctx, stop := stoppable(cmd.Context())
-	defer stop()
-	r, err := a.openReading(ctx, o.config)
+	ctx, r, done, err := a.openReading(cmd, o.config)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer done()
 	now := time.Now()
 	doubts := table{header: []string{"SINCE", "AGE", "ROUTE", "CALLER", "REQUEST", "REASON", "HELD LEGS", "KEY"}}
 	pending := table{header: []string{"PENDING SINCE", "AGE", "ROUTE", "CALLER", "REQUEST", "UNTIL", "HELD LEGS", "KEY"}}

@@ -58,13 +58,11 @@ such destination ("breaker").`,
 }
 
 func outboxList(a *app, cmd *cobra.Command, o outboxListOptions) error {
-	ctx, stop := stoppable(cmd.Context())
-	defer stop()
-	r, err := a.openReading(ctx, o.config)
+	ctx, r, done, err := a.openReading(cmd, o.config)
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer done()
 	t := table{header: []string{"STATE", "DESTINATION", "LEG", "ROUTE", "REQUEST", "SINCE", "NEXT TRY", "TRIES", "REASON", "KEY/ATTEMPT/LEG"}}
 	take := func(l control.Leg) error {
 		t.add(string(l.State), l.Destination, l.Name, l.Route, l.Request, rfc3339(l.Since), rfc3339(l.Due),
