@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chaperone/proxy/framing"
 	"chaperone/rules"
 )
 
@@ -64,14 +65,10 @@ func (t *target) segment(part []byte) ([]byte, bool) {
 		for i := 0; i < len(part); i++ {
 			c := part[i]
 			if c == '%' {
-				if i+2 >= len(part) {
+				var ok bool
+				if c, ok = percentByte(part, i); !ok {
 					return nil, false
 				}
-				hi, lo := unhex(part[i+1]), unhex(part[i+2])
-				if hi < 0 || lo < 0 {
-					return nil, false
-				}
-				c = byte(hi<<4 | lo)
 				i += 2
 			}
 			t.decoded = append(t.decoded, c)
@@ -89,16 +86,14 @@ func (t *target) segment(part []byte) ([]byte, bool) {
 	return segment, true
 }
 
-func unhex(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c >= 'a' && c <= 'f':
-		return int(c-'a') + 10
-	case c >= 'A' && c <= 'F':
-		return int(c-'A') + 10
+// percentByte returns the byte that the percent sign at text[i] and the two
+// digits behind it stand for, and whether they do.
+func percentByte(text []byte, i int) (byte, bool) {
+	if i+2 >= len(text) {
+		return 0, false
 	}
-	return -1
+	hi, lo := framing.HexDigit(text[i+1]), framing.HexDigit(text[i+2])
+	return byte(hi<<4 | lo), hi >= 0 && lo >= 0
 }
 
 // matches reports whether a pattern takes the path.

@@ -184,14 +184,11 @@ func appendUnquoted(dst, b []byte) ([]byte, bool) {
 		case '+':
 			dst = append(dst, ' ')
 		case '%':
-			if i+2 >= len(b) {
+			c, ok := percentByte(b, i)
+			if !ok {
 				return dst, false
 			}
-			hi, lo := unhex(b[i+1]), unhex(b[i+2])
-			if hi < 0 || lo < 0 {
-				return dst, false
-			}
-			dst = append(dst, byte(hi<<4|lo))
+			dst = append(dst, c)
 			i += 2
 		default:
 			dst = append(dst, b[i])

@@ -166,7 +166,7 @@ func (c *Conn) chunkSize(line []byte) bool {
 	}
 	c.left = 0
 	for _, b := range line {
-		d := hexDigit(b)
+		d := HexDigit(b)
 		if d < 0 {
 			return false
 		}
@@ -178,7 +178,9 @@ func (c *Conn) chunkSize(line []byte) bool {
 	return true
 }
 
-func hexDigit(c byte) int {
+// HexDigit returns the value of a hexadecimal digit of either case, -1 of what
+// is none.
+func HexDigit(c byte) int {
 	switch {
 	case c >= '0' && c <= '9':
 		return int(c - '0')

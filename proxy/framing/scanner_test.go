@@ -177,7 +177,7 @@ func (s *scanner) chunkSize(line []byte) bool {
 	}
 	var n int64
 	for _, c := range line {
-		d := hexDigit(c)
+		d := HexDigit(c)
 		if d < 0 {
 			return false
 		}
