@@ -35,13 +35,12 @@ type sent struct {
 }
 
 // drive sends requests on every connection, one after the other, until the
-// duration is over or the context ends. Every request has an id of its own.
+// duration is over, or at a rate until all that belong to it are answered. Every
+// request has an id of its own.
 func drive(ctx context.Context, l load) (sent, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.duration)
-	defer cancel()
 	var tickets chan time.Time
 	if l.rate > 0 {
-		tickets = make(chan time.Time, int(l.rate*l.duration.Seconds())+1)
+		tickets = make(chan time.Time, max(int(l.rate*l.duration.Seconds()), 1))
 	}
 	workers := make([]*worker, l.connections)
 	for i := range workers {
@@ -54,12 +53,14 @@ func drive(ctx context.Context, l load) (sent, error) {
 		workers[i].tickets = tickets
 	}
 	start := time.Now()
+	over, cancel := context.WithTimeout(ctx, l.duration)
+	defer cancel()
 	var wg sync.WaitGroup
 	if tickets != nil {
 		wg.Go(func() { pace(ctx, l.rate, tickets) })
 	}
 	for _, w := range workers {
-		wg.Go(func() { w.run(ctx) })
+		wg.Go(func() { w.run(over) })
 	}
 	wg.Wait()
 	all := sent{took: time.Since(start)}
@@ -86,8 +87,10 @@ func (s *sent) quantile(percent int) time.Duration {
 	return s.latencies[min(len(s.latencies)-1, len(s.latencies)*percent/100)]
 }
 
-// pace issues tickets at a steady rate, whether or not anybody is free to take
-// them: a server that stalls makes requests wait, and their latency says so.
+// pace fills tickets at a steady rate, whether or not anybody is free to take
+// them: a server that stalls makes requests wait, and their latency says so. Their
+// number is settled by the room in tickets, not by the clock, and an overslept one
+// is issued late.
 // Each ticket bears the time at which it was issued, so that the driver's own
 // oversleeping is not counted.
 func pace(ctx context.Context, rate float64, tickets chan<- time.Time) {
@@ -96,14 +99,16 @@ func pace(ctx context.Context, rate float64, tickets chan<- time.Time) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	interval := time.Duration(float64(time.Second) / rate)
-	for next := time.Now(); ctx.Err() == nil; next = next.Add(interval) {
+	next := time.Now()
+	for range cap(tickets) {
+		if ctx.Err() != nil {
+			return
+		}
 		if d := time.Until(next); d > 0 {
 			pause(d)
 		}
-		select {
-		case tickets <- time.Now():
-		case <-ctx.Done():
-		}
+		tickets <- time.Now()
+		next = next.Add(interval)
 	}
 }
 
