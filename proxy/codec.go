@@ -12,15 +12,45 @@ var errRegister = errors.New("proxy: malformed register")
 // numbers as unsigned varints, texts with their length in front. There are no
 // optional members and no tags: a new layout gets a new version.
 
-func appendNumber(dst []byte, n uint64) []byte { return binary.AppendUvarint(dst, n) }
+// These are calls, and not written out wherever they are used: a register is
+// written by a few dozen of them, once, and its code would have to be fetched
+// for each request.
+
+//go:noinline
+func appendNumber(dst []byte, n uint64) []byte {
+	if n < 0x80 {
+		return append(dst, byte(n))
+	}
+	return binary.AppendUvarint(dst, n)
+}
 
 func appendSigned(dst []byte, n int64) []byte {
 	return appendNumber(dst, uint64(n<<1)^uint64(n>>63))
 }
 
-func appendBytes[T string | []byte](dst []byte, b T) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(b)))
+//go:noinline
+func appendBytes(dst, b []byte) []byte {
+	if len(b) < 0x80 {
+		dst = append(dst, byte(len(b)))
+	} else {
+		dst = binary.AppendUvarint(dst, uint64(len(b)))
+	}
 	return append(dst, b...)
+}
+
+// appendTexts appends texts, one after the other.
+//
+//go:noinline
+func appendTexts(dst []byte, texts ...string) []byte {
+	for _, s := range texts {
+		if len(s) < 0x80 {
+			dst = append(dst, byte(len(s)))
+		} else {
+			dst = binary.AppendUvarint(dst, uint64(len(s)))
+		}
+		dst = append(dst, s...)
+	}
+	return dst
 }
 
 func appendFlag(dst []byte, f bool) []byte {

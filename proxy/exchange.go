@@ -47,6 +47,7 @@ type exchange struct {
 	// How far it got, for whoever has to clean up.
 	called bool // the primary may have seen a byte
 	final  bool // its outcome, or the doubt about it, is stored or will be
+	shown  bool // the caller gets what the engine made of the primary's answer
 	code   reason.Code
 
 	bodyIn int    // the length of the body
@@ -59,7 +60,6 @@ type exchange struct {
 	head   int    // where it begins in wire
 	bodyAt int    // where its body does
 	tail   []byte // the rest of it, where the body is not in wire
-	value  []byte // of a header field of ours
 	text   []byte // ids and keys of the request, and such; no byte of it is ever written again
 
 	claim   claim
@@ -172,7 +172,7 @@ func (s *Server) end(x *exchange) {
 	x.answer.Fields = x.answer.Fields[:0]
 	x.ctx, x.p, x.tail = nil, nil, nil
 	x.id, x.key, x.subject, x.mac = "", "", "", x.mac[:0]
-	x.hasBody, x.read, x.hasKey, x.lent, x.called, x.final, x.code = false, false, false, false, false, false, reason.None
+	x.hasBody, x.read, x.hasKey, x.lent, x.called, x.final, x.shown, x.code = false, false, false, false, false, false, false, reason.None
 	if x.taken > 0 {
 		x.leave(0)
 	}

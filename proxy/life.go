@@ -189,9 +189,10 @@ func (x *exchange) leaks(l *leg) bool {
 
 // measure hands the request to the metrics.
 func (x *exchange) measure() {
+	x.ctx.at = x.look()
 	x.p.metrics.Request(admin.Request{
 		Route: x.route, Status: x.ctx.Response.StatusCode(), Reason: x.code,
-		Took: x.look().Sub(x.start), Waited: x.waited,
+		Took: x.at.Sub(x.start), Waited: x.waited,
 		BodyIn: x.bodyIn, BodyOut: len(x.ctx.Response.Body()),
 	})
 }

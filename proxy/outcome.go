@@ -41,7 +41,13 @@ func (x *exchange) writeAnswer(status int, fault reason.Code) {
 		x.passHeaders()
 		if len(x.out) > 0 {
 			r.Header.SetContentType(jsonMedia)
-			r.SetBody(x.out)
+			x.shown = true
+			if len(x.out) < keepBuffer {
+				r.SetBody(x.out)
+			} else { // it would not be used again
+				r.TakeBody(x.out)
+				x.out = nil
+			}
 		}
 	}
 }
@@ -52,12 +58,8 @@ func (x *exchange) keepAnswer(status int, legs string, fault reason.Code) *store
 	r := &x.ctx.Response
 	a := &x.answer
 	*a = storedAnswer{Status: status, Sees: x.p.sees[x.caller], Legs: legs, Reason: string(fault), Fields: a.Fields, Body: r.Body()}
-	if t := r.Header.ContentType(); len(t) > 0 {
-		value := jsonMedia
-		if string(t) != jsonMedia {
-			value = string(t)
-		}
-		a.Fields = append(a.Fields, heldField{"Content-Type", value})
+	if t := r.Header.ContentType(); t != "" {
+		a.Fields = append(a.Fields, heldField{"Content-Type", t})
 	}
 	return a
 }
@@ -140,7 +142,7 @@ func (x *exchange) endVoid() {
 // addAnswer adds the tokens of the answer to a unit, and what was decided about
 // it to its entry.
 func (x *exchange) addAnswer(u *store.Unit, entry *audit.Entry) {
-	if len(x.out) == 0 {
+	if !x.shown {
 		return
 	}
 	u.Commands = x.tokens.store(u.Commands, entry)
@@ -251,30 +253,25 @@ func (x *exchange) addLegs(e *audit.Entry) {
 	}
 }
 
-// The names of our header fields as fasthttp wants what needs no more care.
-var (
-	fieldRequestID = []byte(headerRequestID)
-	fieldOutcome   = []byte(headerOutcome)
-	fieldUpstream  = []byte(headerUpstream)
-	fieldLegs      = []byte(headerLegs)
-)
-
 // stamp sets the headers of every answer.
 func (x *exchange) stamp(result audit.Result, upstream int, legs string) {
 	h := &x.ctx.Response.Header
-	value := append(x.value[:0], x.id...)
-	h.SetCanonical(fieldRequestID, value)
-	value = append(value[:0], result.String()...)
-	h.SetCanonical(fieldOutcome, value)
+	h.Set(headerRequestID, x.id)
+	h.Set(headerOutcome, result.String())
 	if upstream > 0 {
-		value = strconv.AppendInt(value[:0], int64(upstream), 10)
-		h.SetCanonical(fieldUpstream, value)
+		h.Set(headerUpstream, statusText(upstream))
 	}
 	if legs != "" {
-		value = append(value[:0], legs...)
-		h.SetCanonical(fieldLegs, value)
+		h.Set(headerLegs, legs)
 	}
-	x.value = value
+}
+
+// statusText is an HTTP status in digits.
+func statusText(status int) string {
+	if status == 200 {
+		return "200" // most are
+	}
+	return strconv.Itoa(status)
 }
 
 // legsHeader says where each leg stands: processor=200 ehr=queued.

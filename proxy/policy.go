@@ -59,7 +59,7 @@ func fingerprint(p *rules.Plan, c rules.Clearance) []byte {
 	h := sha256.New()
 	for i := range p.Labels {
 		if f := c.Of(rules.LabelID(i)); f != rules.Drop {
-			h.Write(appendBytes(nil, p.Labels[i].Name))
+			h.Write(appendTexts(nil, p.Labels[i].Name))
 			h.Write([]byte{byte(f)})
 		}
 	}

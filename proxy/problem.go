@@ -83,7 +83,6 @@ func appendText(dst []byte, s string) []byte {
 // writeProblem makes ctx's response the problem of a refusal.
 func writeProblem(ctx *inbound, e *reason.Error, status int, requestID string) {
 	r := &ctx.Response
-	r.ResetBody()
 	r.SetStatusCode(status)
 	r.Header.SetContentType(problemType)
 	r.Header.Set("Cache-Control", "no-store")
@@ -98,9 +97,10 @@ func writeProblem(ctx *inbound, e *reason.Error, status int, requestID string) {
 	case reason.TokenLimit:
 		r.Header.Set("Retry-After", "3600") // the shorter of the stretches that limits count in
 	case reason.CallerUnknown:
-		r.Header.Set("WWW-Authenticate", "Bearer")
+		r.Header.Set("Www-Authenticate", "Bearer")
 	}
-	r.SetBodyRaw(appendProblem(make([]byte, 0, 256), e, status, requestID))
+	var room [512]byte
+	r.SetBody(appendProblem(room[:0], e, status, requestID))
 }
 
 // refuse makes a refusal without a place.

@@ -82,14 +82,9 @@ func (c *claim) append(dst []byte) []byte {
 		layout = claimFull
 	}
 	dst = append(dst, layout)
-	dst = appendBytes(dst, c.Request)
-	dst = appendBytes(dst, c.Chain)
+	dst = appendTexts(dst, c.Request, c.Chain)
 	dst = appendNumber(dst, uint64(c.At))
-	dst = appendBytes(dst, c.Caller)
-	dst = appendBytes(dst, c.Route)
-	dst = appendBytes(dst, c.Plan)
-	dst = appendBytes(dst, c.Subject)
-	dst = appendBytes(dst, c.Purpose)
+	dst = appendTexts(dst, c.Caller, c.Route, c.Plan, c.Subject, c.Purpose)
 	dst = appendBytes(dst, c.MAC)
 	dst = appendNumber(dst, uint64(c.Keep))
 	dst = appendNumber(dst, uint64(len(c.Legs)))
@@ -99,41 +94,48 @@ func (c *claim) append(dst []byte) []byte {
 	if layout == claimPlain {
 		return dst
 	}
+	return c.appendFull(dst)
+}
+
+// appendFull appends what a full claim has at its end.
+//
+//go:noinline
+func (c *claim) appendFull(dst []byte) []byte {
 	dst = appendFlag(dst, c.Primary != nil)
 	if c.Primary != nil {
 		dst = c.Primary.append(dst)
 	}
 	dst = appendBytes(dst, c.Sale)
 	dst = appendNumber(dst, uint64(c.SaleKeep))
-	dst = appendBytes(dst, c.Decides.Key)
+	dst = appendTexts(dst, c.Decides.Key)
 	dst = appendNumber(dst, uint64(c.Decides.Attempt))
 	return appendNumber(dst, uint64(c.Decides.Result))
 }
 
+//go:noinline
 func (l *heldLeg) append(dst []byte) []byte {
 	dst = appendNumber(dst, uint64(l.Leg))
-	dst = appendBytes(dst, l.Name)
-	dst = appendBytes(dst, l.To)
-	dst = appendBytes(dst, l.Method)
-	dst = appendBytes(dst, l.Target)
-	dst = appendBytes(dst, l.Key)
-	dst = appendBytes(dst, l.Group)
-	dst = appendNumber(dst, uint64(len(l.Fields)))
-	for _, f := range l.Fields {
-		dst = appendBytes(dst, f.Name)
-		dst = appendBytes(dst, f.Value)
-	}
+	dst = appendTexts(dst, l.Name, l.To, l.Method, l.Target, l.Key, l.Group)
+	dst = appendFields(dst, l.Fields)
 	dst = appendFlag(dst, l.HasBody)
 	dst = appendFlag(dst, l.Large)
 	if l.Large {
-		dst = appendBytes(dst, "")
+		dst = appendNumber(dst, 0)
 	} else {
 		dst = appendBytes(dst, l.Body)
 	}
 	dst = appendNumber(dst, uint64(len(l.Forms)))
 	for _, f := range l.Forms {
-		dst = appendBytes(dst, f.Label)
+		dst = appendTexts(dst, f.Label)
 		dst = appendNumber(dst, uint64(f.Form))
+	}
+	return dst
+}
+
+func appendFields(dst []byte, fields []heldField) []byte {
+	dst = appendNumber(dst, uint64(len(fields)))
+	for i := range fields {
+		dst = appendTexts(dst, fields[i].Name, fields[i].Value)
 	}
 	return dst
 }
@@ -224,8 +226,7 @@ func (o *outcome) append(dst []byte) []byte {
 		layout += outcomePlainMAC - outcomePlain
 	}
 	dst = append(dst, layout)
-	dst = appendBytes(dst, o.Owner)
-	dst = appendBytes(dst, o.By)
+	dst = appendTexts(dst, o.Owner, o.By)
 	dst = appendNumber(dst, uint64(o.At))
 	dst = appendNumber(dst, uint64(o.Result))
 	dst = appendNumber(dst, uint64(o.Upstream))
@@ -233,13 +234,8 @@ func (o *outcome) append(dst []byte) []byte {
 	if a := o.Answer; a != nil {
 		dst = appendNumber(dst, uint64(a.Status))
 		dst = appendBytes(dst, a.Sees)
-		dst = appendBytes(dst, a.Legs)
-		dst = appendBytes(dst, a.Reason)
-		dst = appendNumber(dst, uint64(len(a.Fields)))
-		for _, f := range a.Fields {
-			dst = appendBytes(dst, f.Name)
-			dst = appendBytes(dst, f.Value)
-		}
+		dst = appendTexts(dst, a.Legs, a.Reason)
+		dst = appendFields(dst, a.Fields)
 		dst = appendBytes(dst, a.Body)
 	}
 	if len(o.MAC) > 0 {
@@ -282,10 +278,10 @@ const noteVersion = 1
 
 func (n *note) append(dst []byte) []byte {
 	dst = append(dst, noteVersion)
-	dst = appendBytes(dst, n.Owner)
+	dst = appendTexts(dst, n.Owner)
 	dst = appendNumber(dst, uint64(n.At))
 	dst = appendNumber(dst, uint64(n.Result))
-	dst = appendBytes(dst, n.Reason)
+	dst = appendTexts(dst, n.Reason)
 	return appendNumber(dst, uint64(n.Status))
 }
 

@@ -268,12 +268,12 @@ func (r *Rehearsal) take(h *Rehearsed, x *exchange) {
 	resp := &x.ctx.Response
 	h.Status, h.Code, h.Body = resp.StatusCode(), x.code, bytes.Clone(resp.Body())
 	for name, value := range resp.Header.All() {
-		h.Headers = append(h.Headers, [2]string{string(name), string(value)})
-		switch string(name) {
+		h.Headers = append(h.Headers, [2]string{name, value})
+		switch name {
 		case headerOutcome:
-			h.Outcome = string(value)
+			h.Outcome = value
 		case headerLegs:
-			for leg := range strings.SplitSeq(string(value), " ") {
+			for leg := range strings.SplitSeq(value, " ") {
 				name, state, _ := strings.Cut(leg, "=")
 				h.Legs = append(h.Legs, RehearsedLeg{Name: name, State: state})
 			}

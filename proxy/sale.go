@@ -37,25 +37,20 @@ const saleVersion = 1
 
 func (s *saleRecord) append(dst []byte) []byte {
 	dst = append(dst, saleVersion)
-	dst = appendBytes(dst, s.Key)
-	dst = appendBytes(dst, s.Also)
-	dst = appendBytes(dst, s.Request)
+	dst = appendTexts(dst, s.Key, s.Also, s.Request)
 	dst = appendNumber(dst, uint64(s.Attempt))
 	dst = appendNumber(dst, uint64(s.At))
-	dst = appendBytes(dst, s.Route)
-	dst = appendBytes(dst, s.Subject)
-	dst = appendBytes(dst, s.Scope)
+	dst = appendTexts(dst, s.Route, s.Subject, s.Scope)
 	dst = appendNumber(dst, uint64(s.Exponent))
 	dst = appendNumber(dst, uint64(len(s.Groups)))
 	for _, g := range s.Groups {
-		dst = appendBytes(dst, g.To)
-		dst = appendBytes(dst, g.Group)
+		dst = appendTexts(dst, g.To, g.Group)
 	}
 	dst = appendFlag(dst, s.Split)
 	dst = appendNumber(dst, uint64(len(s.Shares)))
 	for i := range s.Shares {
 		c := &s.Shares[i]
-		dst = appendBytes(dst, c.Class)
+		dst = appendTexts(dst, c.Class)
 		for _, amount := range [...]int64{c.Subtotal, c.Tax, c.Tip, c.Discount, c.Total} {
 			dst = appendSigned(dst, amount)
 		}
@@ -167,7 +162,7 @@ type named struct {
 const namedVersion = 1
 
 func (n *named) append(dst []byte) []byte {
-	return appendBytes(appendBytes(append(dst, namedVersion), n.Key), n.Value)
+	return appendBytes(appendTexts(append(dst, namedVersion), n.Key), n.Value)
 }
 
 // parse reads what append wrote. Value borrows from b.

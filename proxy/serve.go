@@ -5,9 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"sync"
-
-	"github.com/valyala/fasthttp"
+	"time"
 
 	"chaperone/audit"
 	"chaperone/proxy/framing"
@@ -20,7 +18,8 @@ type inbound struct {
 	body     source
 	conn     *framing.Conn // nil: it came over none
 	origin   netip.Addr
-	Response fasthttp.Response
+	at       time.Time // the clock, as it was looked at when the answer was made; zero: it was not
+	Response response
 }
 
 // local returns the address at which the request arrived.
@@ -53,7 +52,6 @@ func (s *Server) serveNext(in *inbound) (more bool) {
 		return false
 	}
 	in.head = head
-	in.Response.Header.SetNoDefaultContentType(true)
 	switch {
 	case err != nil:
 		s.brokenHead(in, err)
@@ -70,45 +68,25 @@ func (s *Server) serveNext(in *inbound) (more bool) {
 		more = false
 	}
 	in.Response.Reset()
-	in.head = nil
+	in.head, in.at = nil, time.Time{}
 	return more
 }
 
-// texts are buffers for answers. They are empty, and zeroed.
-var texts = sync.Pool{New: func() any { return new([]byte) }}
-
-// oneWrite is how large a body may be to be sent together with its head.
-const oneWrite = 32 << 10
-
 // write sends the answer; last says that the connection ends with it.
 func (in *inbound) write(last bool) error {
-	h := &in.Response.Header
-	body := in.Response.Body()
-	bodiless := in.head != nil && string(in.head.Method()) == "HEAD"
-	switch status := h.StatusCode(); {
-	case bodiless, status/100 == 1, status == fasthttp.StatusNoContent, status == fasthttp.StatusNotModified:
-		if len(body) > 0 {
-			h.SetContentLength(len(body))
-		}
-		body = nil
-	default:
-		h.SetContentLength(len(body))
-	}
+	says := saysNothing
 	if last {
-		h.SetConnectionClose()
+		says = saysClose
 	} else if !in.head.Is11() {
-		h.Set("Connection", "keep-alive")
+		says = saysKeepAlive
 	}
-	buf, _ := texts.Get().(*[]byte)
-	text := h.AppendBytes(*buf)
-	if len(body) <= oneWrite {
-		text, body = append(text, body...), nil
+	if in.at.IsZero() {
+		in.at = time.Now()
 	}
-	_, err := in.conn.Write(text)
-	*buf = empty(text)
-	texts.Put(buf)
-	if err == nil && len(body) > 0 {
-		_, err = in.conn.Write(body)
+	text, rest := in.Response.message(in.at, says, in.head != nil && string(in.head.Method()) == "HEAD")
+	err := in.conn.Send(text, in.at)
+	if err == nil && len(rest) > 0 {
+		_, err = in.conn.Write(rest)
 	}
 	return err
 }

@@ -54,8 +54,7 @@ func (x *exchange) await(ours bool) {
 			l.state, l.status = audit.LegDelivered, p.status
 		}
 	}
-	x.value = append(x.value[:0], x.legsHeader(audit.ResultReleased)...)
-	x.ctx.Response.Header.SetCanonical(fieldLegs, x.value)
+	x.ctx.Response.Header.Set(headerLegs, x.legsHeader(audit.ResultReleased))
 }
 
 // deliverNow tries a leased leg once, while its request waits. p.status is the

@@ -38,7 +38,7 @@ func (t *trial) append(dst []byte) []byte {
 	dst = appendNumber(dst, uint64(t.refused))
 	dst = appendFlag(dst, t.parked)
 	dst = appendFlag(dst, t.reached)
-	dst = appendBytes(dst, t.reason)
+	dst = appendTexts(dst, t.reason)
 	dst = appendNumber(dst, uint64(t.status))
 	dst = appendNumber(dst, uint64(t.at))
 	dst = appendNumber(dst, uint64(t.due))

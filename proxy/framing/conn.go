@@ -237,14 +237,30 @@ func (c *Conn) rest(most time.Duration) bool {
 
 // Write writes to the connection. p is not kept.
 func (c *Conn) Write(p []byte) (int, error) {
-	end := time.Now().Add(c.from.times.Write)
-	if end.Sub(c.out) > c.from.times.Write/6 {
-		c.out = end
-		if err := c.conn.SetWriteDeadline(end); err != nil {
-			return 0, err
-		}
+	if err := c.boundWrite(time.Now()); err != nil {
+		return 0, err
 	}
 	return c.conn.Write(p)
+}
+
+// Send is Write of the whole of p for somebody who has looked at the clock a
+// moment ago.
+func (c *Conn) Send(p []byte, now time.Time) error {
+	if err := c.boundWrite(now); err != nil {
+		return err
+	}
+	_, err := c.conn.Write(p)
+	return err
+}
+
+// boundWrite sees to it that the next write does not wait without end.
+func (c *Conn) boundWrite(now time.Time) error {
+	end := now.Add(c.from.times.Write)
+	if end.Sub(c.out) <= c.from.times.Write/6 {
+		return nil
+	}
+	c.out = end
+	return c.conn.SetWriteDeadline(end)
 }
 
 // The bounds of a close that waits for the other end.
