@@ -89,6 +89,9 @@ type CommitterOptions struct {
 	RecentBytes int
 	// Deadline bounds how long Commit waits; 0 means 2 s.
 	Deadline time.Duration
+	// Patience is about how long Commit waits itself for the reply to a batch
+	// that it wrote; 0 means a sixteenth of Deadline.
+	Patience time.Duration
 	// MaxPending bounds the units that wait; beyond it Commit fails at once.
 	// 0 means 10,000.
 	MaxPending int
@@ -109,6 +112,7 @@ type Stats struct {
 	Lease    time.Duration // since the newest acknowledged renewal was sent
 
 	Units, Batches, Commands, Entries uint64 // acknowledged
+	Led                               uint64 // batches that a caller of Commit saw to by itself
 	Resends                           uint64 // batches sent again
 	Refused                           uint64 // commits that ended with an error
 	Restarts                          uint64 // chains started after the first
@@ -133,8 +137,9 @@ type Stats struct {
 // Committer is the one writer of a process's chain: it gathers the units of
 // many requests into one batch, with one batch in flight, and sends that again
 // byte for byte until its fate is known. It never waits for a batch to fill:
-// what came in while the last one was in flight is the next. All methods may
-// be called by several goroutines.
+// what came in while the last one was in flight is the next. Who finds none in
+// flight writes his own; see committer_lead.go. All methods may be called by
+// several goroutines.
 type Committer struct {
 	d       Driver
 	o       CommitterOptions
@@ -148,9 +153,15 @@ type Committer struct {
 	laters  sync.WaitGroup        // calls of CommitLater; grows only while not closed
 	lease   atomic.Pointer[lease] // nil: there was none yet
 
-	chainer chainer // of the writing goroutine
-
+	// turn is full while somebody writes a batch, whose are then these, and
+	// handed is how he leaves it all to the writing goroutine.
+	turn    chan struct{}
+	handed  chan begun
+	early   beginner // nil: all batches are written by the writing goroutine
+	out     outgoing
+	chainer chainer
 	kept    keeping
+
 	sighted atomic.Pointer[sighting] // nil: not yet
 
 	mu      sync.Mutex
@@ -196,6 +207,7 @@ func NewCommitter(ctx context.Context, d Driver, o CommitterOptions) (*Committer
 	o.Deadline = orDuration(o.Deadline, defaultDeadline)
 	o.AliveEvery = orDuration(o.AliveEvery, defaultAliveEvery)
 	o.AliveFor = orDuration(o.AliveFor, defaultAliveFor)
+	o.Patience = orDuration(o.Patience, o.Deadline/16)
 	if o.MaxPending <= 0 {
 		o.MaxPending = defaultPending
 	}
@@ -211,8 +223,10 @@ func NewCommitter(ctx context.Context, d Driver, o CommitterOptions) (*Committer
 	c := &Committer{
 		d: d, o: o, log: o.Logger,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		turn: make(chan struct{}, 1), handed: make(chan begun, 1),
 		chain: o.Chain, hash: ChainStart(o.Chain),
 	}
+	c.early, _ = d.(beginner)
 	if c.o.RecentBytes >= 0 {
 		c.kept.recent = newRecent(cmp.Or(o.RecentBytes, defaultRecent))
 	}
@@ -255,6 +269,7 @@ func (c *Committer) Commit(ctx context.Context, u *Unit) error {
 	}
 	err := c.enqueue(u, false)
 	if err == nil {
+		c.lead()
 		select {
 		case err = <-u.state.done:
 		case <-ctx.Done():
@@ -290,6 +305,7 @@ func (c *Committer) CommitLater(u *Unit) error {
 	_ = c.place(c.ctx, u)
 	err := c.enqueue(u, true)
 	if err == nil {
+		c.lead()
 		err = <-u.state.done
 		if !errors.Is(err, ErrUnavailable) {
 			u.Stored = true
@@ -411,6 +427,7 @@ func (c *Committer) Close(ctx context.Context) error {
 	case <-c.done:
 	case <-ctx.Done():
 		c.cancel()
+		c.hurry(time.Now())
 		<-c.done
 		err = &unavailable{cause: ctx.Err(), sent: true}
 	}

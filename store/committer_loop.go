@@ -29,16 +29,21 @@ type outgoing struct {
 	first time.Time // when it was first sent
 }
 
-// run writes one batch after another until the committer is closed and
-// nothing is left.
+// run writes what nobody else does, one batch after another, until the committer
+// is closed and nothing is left.
 func (c *Committer) run() {
 	defer close(c.done)
 	beat := time.NewTicker(c.o.AliveEvery / 4)
 	defer beat.Stop()
-	b := &outgoing{}
+	b := &c.out
+	c.poke() // for the lease, and for what an earlier process has left
 	for {
-		for c.next(b) {
-			if !c.send(b) {
+		p, handed, ok := c.awaitTurn(beat.C)
+		if !ok || (handed && !c.send(b, p)) {
+			return
+		}
+		for c.next(b, batchUnits, batchBytes) {
+			if !c.send(b, nil) {
 				return
 			}
 		}
@@ -49,18 +54,14 @@ func (c *Committer) run() {
 			c.release()
 			return
 		}
-		select {
-		case <-c.wake:
-		case <-beat.C:
-		case <-c.ctx.Done():
-			return
-		}
+		c.pass()
 	}
 }
 
-// next makes a batch of what is waiting. It reports false if there is nothing
-// to write.
-func (c *Committer) next(b *outgoing) bool {
+// next makes a batch of what is waiting, of no more than some units and, but for
+// the first one, bytes. It reports false if there is nothing to write. The turn
+// is the caller's.
+func (c *Committer) next(b *outgoing, units, bytes int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	renew := !c.closed && (c.LeaseAge() >= c.o.AliveEvery || c.moved())
@@ -70,7 +71,7 @@ func (c *Committer) next(b *outgoing) bool {
 	clear(b.units)
 	b.units = b.units[:0]
 	n, size := 0, 0
-	for n < len(c.queue) && n < batchUnits && (n == 0 || size+c.queue[n].state.size <= batchBytes) {
+	for n < len(c.queue) && n < units && (n == 0 || size+c.queue[n].state.size <= bytes) {
 		c.queue[n].state.phase = sent
 		size += c.queue[n].state.size
 		n++
@@ -127,12 +128,13 @@ func (c *Committer) build(b *outgoing, renew bool) {
 	}
 }
 
-// send writes a batch until its fate is known. It reports false when the
-// committer can go on no more.
-func (c *Committer) send(b *outgoing) bool {
+// send writes a batch until its fate is known; p is what was begun with it, or
+// nil. It reports false when the committer can go on no more.
+func (c *Committer) send(b *outgoing, p begun) bool {
 	backoff := backoffFirst
 	for {
-		err := c.write(b)
+		err := c.write(b, p)
+		p = nil
 		if err == nil {
 			c.acknowledged(b)
 			return true

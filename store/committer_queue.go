@@ -148,9 +148,8 @@ func (c *Committer) takingLocked() error {
 	return nil
 }
 
-// enqueue hands a unit to the writing goroutine.
-// errOnDisk says that it was handed over to be spooled, and onDisk is to be
-// waited for.
+// enqueue hands a unit over; nobody is told of it. errOnDisk says that it is to
+// be spooled, and that onDisk is to be waited for.
 func (c *Committer) enqueue(u *Unit, later bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,7 +175,6 @@ func (c *Committer) enqueue(u *Unit, later bool) error {
 	}
 	u.state.later = later
 	c.pushLocked(u)
-	c.poke()
 	return nil
 }
 
@@ -277,9 +275,9 @@ func (c *Committer) keepLocked(u *Unit) (entry uint64, r *round, err error) {
 }
 
 // sweep ends the waiting of units whose time is up: one goroutine for all of
-// them, in place of a timer for each.
+// them, in place of a timer for each; and the wait of a caller that leads.
 func (c *Committer) sweep() {
-	tick := time.NewTicker(max(c.o.Deadline/16, time.Millisecond))
+	tick := time.NewTicker(max(min(c.o.Deadline/16, c.o.Patience), time.Millisecond))
 	defer tick.Stop()
 	for {
 		select {
@@ -287,6 +285,7 @@ func (c *Committer) sweep() {
 			return
 		case now := <-tick.C:
 			c.expire(now)
+			c.hurry(now.Add(-c.o.Patience))
 		}
 	}
 }

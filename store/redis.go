@@ -96,6 +96,7 @@ type redisDriver struct {
 	line       carrier
 	generation string
 	masterIDs  map[string]bool
+	early      early // by whoever writes batches; not under mu
 }
 
 // OpenRedis connects to Redis and checks that it is set up as the contract

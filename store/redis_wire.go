@@ -134,8 +134,11 @@ func (w *wire) exchange(ctx context.Context, p *program) error {
 	return err
 }
 
-func (w *wire) deadline(ctx context.Context) time.Time {
-	at := time.Now().Add(w.timeout)
+func (w *wire) deadline(ctx context.Context) time.Time { return w.before(ctx, time.Now()) }
+
+// before is the end of an exchange that begins now.
+func (w *wire) before(ctx context.Context, now time.Time) time.Time {
+	at := now.Add(w.timeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(at) {
 		return d
 	}

@@ -56,7 +56,11 @@ func (d *redisDriver) writeTo(ctx context.Context, b *Batch) error {
 	if closed {
 		return ErrClosed
 	}
-	err := d.exec(ctx, line, b)
+	return d.written(b, line, generation, d.exec(ctx, line, b))
+}
+
+// written takes note of how a batch to the masters of a generation ended.
+func (d *redisDriver) written(b *Batch, line carrier, generation string, err error) error {
 	switch {
 	case err == nil:
 		b.Generation = generation
@@ -75,7 +79,12 @@ func (d *redisDriver) Apply(ctx context.Context, cmds []Command) error {
 }
 
 func (d *redisDriver) exec(ctx context.Context, line carrier, b *Batch) error {
-	err := d.execOnce(ctx, line, b)
+	return d.scripted(ctx, line, b, d.execOnce(ctx, line, b))
+}
+
+// scripted sends a batch again that failed because the server did not know a
+// script.
+func (d *redisDriver) scripted(ctx context.Context, line carrier, b *Batch, err error) error {
 	if err == nil || !redis.HasErrorPrefix(errors.Unwrap(err), "NOSCRIPT") {
 		return err
 	}
@@ -94,7 +103,13 @@ func (d *redisDriver) execOnce(ctx context.Context, line carrier, b *Batch) erro
 		return nil
 	}
 	p.replicated = d.o.Replicated
-	if err := line.exchange(ctx, p); err != nil {
+	return d.conclude(ctx, line, b, p, line.exchange(ctx, p))
+}
+
+// conclude takes what was said to a batch, or why nothing was, and asks what is
+// still to be asked.
+func (d *redisDriver) conclude(ctx context.Context, line carrier, b *Batch, p *program, err error) error {
+	if err != nil {
 		d.forget(b.Chain)
 		_, transient := judge(err)
 		return transient
@@ -112,12 +127,17 @@ func (d *redisDriver) execOnce(ctx context.Context, line carrier, b *Batch) erro
 			return err
 		}
 	}
+	d.acknowledged(b, p)
+	return nil
+}
+
+// acknowledged takes note of a batch of which all is done.
+func (d *redisDriver) acknowledged(b *Batch, p *program) {
 	if p.open != nil {
 		p.open.acknowledged()
 	} else {
 		d.listed(b)
 	}
-	return nil
 }
 
 var errGone = errors.New("store: a register ended as it was in the way")
@@ -273,22 +293,31 @@ func (d *redisDriver) logged(ctx context.Context, line carrier, b *Batch, r *res
 		d.forget(b.Chain)
 		return r.noLog
 	}
-	n := len(b.Records)
-	first := b.Records[0].Seq
-	clean := bytes.IndexByte(r.fresh, '0') < 0
-	d.mu.Lock()
-	s := d.chains[b.Chain] // zero: nothing is known, or there is nothing yet
-	if clean && s.newest == first-1 && s.length+int64(len(r.fresh)) == r.logLength {
-		d.chains[b.Chain] = chainState{r.logLength, first + uint64(n) - 1}
-		d.mu.Unlock()
+	if d.follows(b, r) {
 		return nil
 	}
-	delete(d.chains, b.Chain)
-	d.mu.Unlock()
+	d.forget(b.Chain)
 	if r.failed != nil {
 		return nil // the batch comes again, and is looked at then
 	}
 	return d.settle(ctx, line, b, r.fresh)
+}
+
+// follows tells whether the batch's records were all appended, to a log that is
+// as long as it must be, and takes note of it.
+func (d *redisDriver) follows(b *Batch, r *result) bool {
+	if bytes.IndexByte(r.fresh, '0') >= 0 {
+		return false
+	}
+	first, n := b.Records[0].Seq, uint64(len(b.Records))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.chains[b.Chain] // zero: nothing is known, or there is nothing yet
+	if s.newest != first-1 || s.length+int64(len(r.fresh)) != r.logLength {
+		return false
+	}
+	d.chains[b.Chain] = chainState{r.logLength, first + n - 1}
+	return true
 }
 
 // logKey names the log of a chain, mostly without an allocation.

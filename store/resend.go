@@ -25,7 +25,7 @@ type sighting struct {
 }
 
 // keeping is what a committer holds for a store that may lose acknowledged
-// writes. It belongs to the writing goroutine.
+// writes. It belongs to whoever has the turn to write.
 type keeping struct {
 	recent     *recent // nil: the store loses nothing, or nothing is to be kept
 	generation string  // the masters that have all that is in recent; empty before the first batch
@@ -70,25 +70,31 @@ func (c *Committer) moved() bool {
 	return s != nil && c.kept.recent != nil && c.kept.generation != "" && s.generation != c.kept.generation
 }
 
-// write sends a batch, after whatever the store has lost.
-func (c *Committer) write(b *outgoing) error {
+// write sends a batch, after whatever the store has lost; or sees to the end of
+// what was begun with it.
+func (c *Committer) write(b *outgoing, p begun) error {
 	if c.kept.recent == nil {
 		b.Generation = "" // it may be of the batch before
 		return c.d.Write(c.ctx, &b.Batch)
 	}
-	err := c.writeKept(b)
+	err := c.writeKept(b, p)
 	if errors.Is(err, ErrFailover) {
 		c.kept.stale = true
 	}
 	return err
 }
 
-func (c *Committer) writeKept(b *outgoing) error {
-	if err := c.catchUp(); err != nil {
-		return err
+func (c *Committer) writeKept(b *outgoing, p begun) error {
+	var err error
+	if p != nil {
+		err = p.finish(c.ctx)
+	} else {
+		if err := c.catchUp(); err != nil {
+			return err
+		}
+		b.Generation = c.kept.generation
+		err = c.d.Write(c.ctx, &b.Batch)
 	}
-	b.Generation = c.kept.generation
-	err := c.d.Write(c.ctx, &b.Batch)
 	if err == nil && c.kept.caught && len(b.Records) == 0 {
 		err = c.probe() // a batch of records would have told
 	}
