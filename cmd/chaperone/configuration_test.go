@@ -14,14 +14,17 @@ import (
 	"chaperone/rules/yamlfile"
 )
 
-// docs/configuration.md is written by hand but for its tables, which are
-// written from the models of the two files.
+// docs/configuration.md and docs/testing-rules.md are written by hand but for
+// their tables of keys, which are written from the models of the files.
 
-const configurationFile = "docs/configuration.md"
+const (
+	configurationFile = "docs/configuration.md"
+	testingFile       = "docs/testing-rules.md"
+)
 
-// keyTable is a table of the page: the keys below a place of a file that no
-// other table has.
-var keyTable = regexp.MustCompile(`(?ms)^<!-- keys of (rules|chaperone)\.yaml(?:: (\S+))? -->\n(.*?)^<!-- end -->$`)
+// keyTable is a table of a page: the keys below a place of a file that no other
+// table has.
+var keyTable = regexp.MustCompile(`(?ms)^<!-- keys of (rules|chaperone|rules_test)\.yaml(?:: (\S+))? -->\n(.*?)^<!-- end -->$`)
 
 // tableOfKeys is one of them, by its place.
 type tableOfKeys struct {
@@ -29,10 +32,11 @@ type tableOfKeys struct {
 	anchor      string // of the heading above it
 }
 
-// configurationPage returns the page with its tables as they have to be now.
-func configurationPage(t *testing.T) []byte {
+// pageOfKeys returns a page with its tables of the keys of some files as they
+// have to be now.
+func pageOfKeys(t *testing.T, page string, files ...string) []byte {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(configurationFile)))
+	text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(page)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,8 +50,8 @@ func configurationPage(t *testing.T) []byte {
 		tables = append(tables, at)
 	}
 	written := map[tableOfKeys]string{}
-	for _, file := range []string{"rules", "chaperone"} {
-		writeTables(t, file, tables, written)
+	for _, file := range files {
+		writeTables(t, page, file, tables, written)
 	}
 	next := 0
 	return keyTable.ReplaceAllFunc(text, func(old []byte) []byte {
@@ -58,14 +62,10 @@ func configurationPage(t *testing.T) []byte {
 }
 
 // writeTables writes the tables of one file.
-func writeTables(t *testing.T, file string, tables []tableOfKeys, written map[tableOfKeys]string) {
+func writeTables(t *testing.T, page, file string, tables []tableOfKeys, written map[tableOfKeys]string) {
 	t.Helper()
-	shape := configShape
-	if file == "rules" {
-		shape = fileSchemas()[0].shape
-	}
 	mistakes := mistakesOf(t, file)
-	for _, row := range shape.Rows() {
+	for _, row := range writtenFiles[file].schema().shape.Rows() {
 		if row.Refused {
 			continue
 		}
@@ -73,7 +73,7 @@ func writeTables(t *testing.T, file string, tables []tableOfKeys, written map[ta
 		for i := range tables {
 			switch at := &tables[i]; {
 			case at.file != file:
-			case strings.TrimRight(at.place, ".*#") == row.Place:
+			case strings.TrimRight(at.place, ".*#") == cmp.Or(row.Keys, row.Place):
 				own = at
 			case at.place == "" || strings.HasPrefix(row.Place, at.place+"."):
 				if home == nil || len(at.place) > len(home.place) {
@@ -82,7 +82,7 @@ func writeTables(t *testing.T, file string, tables []tableOfKeys, written map[ta
 			}
 		}
 		if home == nil {
-			t.Fatalf("no table of %s has a place for %s.yaml: %s", configurationFile, file, row.Place)
+			t.Fatalf("no table of %s has a place for %s.yaml: %s", page, file, row.Place)
 		}
 		if written[*home] == "" {
 			written[*home] = "\n| key | value | without it | meaning |\n| --- | --- | --- | --- |\n"

@@ -50,6 +50,7 @@ func generated(t *testing.T) []generatedFile {
 		}
 		files = append(files, generatedFile{"deploy/schema/" + f.name + ".schema.json", text})
 	}
-	files = append(files, generatedFile{configurationFile, configurationPage(t)})
+	files = append(files, generatedFile{configurationFile, pageOfKeys(t, configurationFile, "rules", "chaperone")},
+		generatedFile{testingFile, pageOfKeys(t, testingFile, "rules_test")})
 	return append(files, generatedFile{"docs/codes.md", []byte(codesPage())}, generatedFile{"docs/commands.md", []byte(commandsPage())})
 }

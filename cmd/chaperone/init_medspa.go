@@ -40,6 +40,7 @@ func (o *initOptions) medspa() ([]initFile, error) {
 	}
 	own := strings.NewReplacer(
 		medspa.SchemaLine, "",
+		medspa.TestsSchemaLine, "",
 		medspa.ProcessorURL, o.processor,
 		medspa.EHRURL, o.ehr,
 		medspa.LedgerURL, o.ledger,

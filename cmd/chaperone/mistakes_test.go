@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"chaperone/rules"
 	"chaperone/rules/diag"
+	"chaperone/rules/ruletest"
 
 	"github.com/goccy/go-yaml"
 )
@@ -162,6 +164,35 @@ func (n *nodeOf) wrongs(try func()) {
 	}
 }
 
+// writtenFile is what there is to try about one of the files.
+type writtenFile struct {
+	of           int // among fileSchemas and readers
+	sample       string
+	explanations []diag.Explanation
+	beside       string // what is in the file that it needs beside it
+}
+
+func (w writtenFile) schema() fileSchema { return fileSchemas()[w.of] }
+
+var writtenFiles = map[string]writtenFile{
+	"rules":      {0, rules.Sample, rules.Explanations(), ""},
+	"chaperone":  {1, configSample, configExplanations, rules.Sample},
+	"rules_test": {2, ruletest.Sample, ruletest.Explanations(), testedPolicySample},
+}
+
+// testedPolicySample is a policy that has the names of the sample tests, and the
+// names that documents have which are made of the schema.
+const testedPolicySample = `
+labels: {x1: {paths: [x]}, clinical: {}}
+basket: {items: items, classes: {x1: {any: [{name: a}]}, clinical: {}}, otherwise: clinical}
+destinations: {x1: {url: "http://127.0.0.1:1"}}
+callers: {x1: {key_sha256: 6f5b8c1d2a90e3474bd1c86a05f7e92c3d18ab64f05e79c2b3a6d7180e4f92c5, routes: all}}
+routes:
+  - {name: sale, match: {method: POST, path: /sale}, legs: [{to: x1, primary: true, keep: [id], success: http}]}
+  - {name: refund, match: {method: POST, path: /refund}, legs: [{to: x1, primary: true, keep: [id], success: http}]}
+  - {name: x1, match: {method: POST, path: /x1}, legs: [{to: x1, primary: true, keep: [id], success: http}]}
+`
+
 // fileReader reads a file as check does. It is not told of other files.
 type fileReader func(src []byte, words string) rules.Diagnostics
 
@@ -190,6 +221,14 @@ func fileReaders(t *testing.T) map[string]fileReader {
 			}
 			return c.found
 		},
+		"rules_test": func(src []byte, policy string) rules.Diagnostics {
+			plan, ds := rules.LoadBytes("rules.yaml", []byte(policy), nil)
+			if plan == nil {
+				t.Fatal(ds)
+			}
+			f, ds := ruletest.Read("rules_test.yaml", src, func(string) ([]byte, error) { return nil, fs.ErrNotExist })
+			return append(ds, f.Check(plan)...)
+		},
 	}
 }
 
@@ -197,14 +236,12 @@ func fileReaders(t *testing.T) map[string]fileReader {
 // they stand.
 func mistakesOf(t *testing.T, file string) map[string][]string {
 	t.Helper()
-	schema, sample, explanations, beside := 0, rules.Sample, rules.Explanations(), ""
-	if file == "chaperone" {
-		schema, sample, explanations, beside = 1, configSample, configExplanations, rules.Sample
-	}
-	reader := readers(t)[schema]
+	w := writtenFiles[file]
+	sample, explanations, beside := w.sample, w.explanations, w.beside
+	reader := readers(t)[w.of]
 	read := fileReaders(t)[file]
 	known := map[string]bool{}
-	for _, row := range fileSchemas()[schema].shape.Rows() {
+	for _, row := range w.schema().shape.Rows() {
 		known[row.Place] = true
 	}
 	found := map[string][]string{}

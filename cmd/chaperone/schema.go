@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"chaperone/rules"
+	"chaperone/rules/ruletest"
 	"chaperone/rules/yamlfile"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ func fileSchemas() []fileSchema {
 	return []fileSchema{
 		{"rules", "urn:chaperone:schema:rules", "rules.yaml, a policy of Chaperone", rules.Shape()},
 		{"config", "urn:chaperone:schema:config", "chaperone.yaml, the configuration of Chaperone", configShape},
+		{"tests", "urn:chaperone:schema:tests", "*_test.yaml, tests of a policy of Chaperone", ruletest.Shape()},
 	}
 }
 
@@ -31,13 +33,14 @@ func newSchemaCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema " + strings.Join(names, "|"),
 		Short: "Print the JSON Schema of a file, for editors",
-		Long: `Prints the JSON Schema (draft 2020-12) of rules.yaml or chaperone.yaml, with
-which an editor completes keys and words and underlines mistakes. It is written
-from the model by which this version reads the file; what refers to other parts
-of the file, only check can judge.`,
+		Long: `Prints the JSON Schema (draft 2020-12) of rules.yaml, chaperone.yaml or a file
+of tests (*_test.yaml), with which an editor completes keys and words and
+underlines mistakes. It is written from the model by which this version reads
+the file; what refers to other parts of the file, only check and test can judge.`,
 		Example: `  chaperone schema rules > rules.schema.json
-  chaperone schema config > config.schema.json`,
-		Args:      exactArguments("rules or config"),
+  chaperone schema config > config.schema.json
+  chaperone schema tests > tests.schema.json`,
+		Args:      exactArguments("rules, config or tests"),
 		ValidArgs: names,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, f := range fileSchemas() {

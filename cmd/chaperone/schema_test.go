@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"chaperone/rules"
+	"chaperone/rules/ruletest"
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -24,14 +25,18 @@ var structural = map[string]bool{
 	"list_empty": true, "unknown_form": true, "unknown_detector": true, "unknown_token_format": true,
 	"bad_duration": true, "bad_size": true, "bad_hash": true, "when_not_available": true,
 	"vault_auth": true, "two_keyrings": true, "two_keys": true,
+	"body_twice": true, "body_missing": true, "expects_nothing": true,
+	"request_incomplete": true, "request_twofold": true, "bad_date": true, "value_missing": true,
 }
 
-// reader is how one of the two files is read, and its schema.
+// reader is how one of the files is read, and its schema.
 type reader struct {
 	name   string
 	schema *jsonschema.Schema
 	tree   map[string]any // the schema itself
 	read   func(src []byte) rules.Diagnostics
+	// load reads a file of that name, with those that it names.
+	load func(name string, src []byte) rules.Diagnostics
 }
 
 func readers(t *testing.T) []reader {
@@ -43,6 +48,21 @@ func readers(t *testing.T) []reader {
 		},
 		"config": func(src []byte) rules.Diagnostics {
 			_, ds := parseConfig("chaperone.yaml", src)
+			return ds
+		},
+		"tests": func(src []byte) rules.Diagnostics {
+			_, ds := ruletest.Read("rules_test.yaml", src, func(string) ([]byte, error) { return []byte("{}"), nil })
+			return ds
+		},
+	}
+	load := map[string]func(string, []byte) rules.Diagnostics{
+		"rules": func(name string, _ []byte) rules.Diagnostics {
+			_, ds := rules.Load(name)
+			return ds
+		},
+		"config": func(_ string, src []byte) rules.Diagnostics { return read["config"](src) },
+		"tests": func(name string, src []byte) rules.Diagnostics {
+			_, ds := ruletest.Read(name, src, os.ReadFile)
 			return ds
 		},
 	}
@@ -66,7 +86,7 @@ func readers(t *testing.T) []reader {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, reader{f.name, schema, doc.(map[string]any), read[f.name]})
+		all = append(all, reader{f.name, schema, doc.(map[string]any), read[f.name], load[f.name]})
 	}
 	return all
 }
@@ -141,10 +161,12 @@ func TestSchemaAgreesOnFixtures(t *testing.T) {
 	beyond := map[string]string{
 		"redis_address_with_space.yaml": "the space after the colon",
 		"duplicate_keys.yaml":           "a key that is written twice",
+		"leg_compute.yaml":              "an expression is missing where a constant may be null",
 	}
 	globs := map[string][]string{
 		"rules":  {"../../rules/testdata/*/*.yaml", "../../deploy/*/rules.yaml", "e2e/testdata/*/rules.yaml"},
 		"config": {"testdata/config/*.yaml", "../../deploy/*/chaperone.yaml"},
+		"tests":  {"../../rules/ruletest/testdata/*/*.yaml", "../../deploy/*/rules_test.yaml", "../../rules/propose/testdata/*/proposed/rules_test.yaml"},
 	}
 	for _, r := range readers(t) {
 		documented(t, r)
@@ -165,10 +187,7 @@ func TestSchemaAgreesOnFixtures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ds := r.read(src)
-			if r.name == "rules" {
-				_, ds = rules.Load(file)
-			}
+			ds := r.load(file, src)
 			err = r.validate(t, src)
 			codes := structuralIn(ds)
 			switch {
@@ -224,6 +243,9 @@ func TestSchemaAgreesOnEveryKey(t *testing.T) {
 	}
 }
 
+// titledFence is a fence of the docs, which may say more than the language.
+var titledFence = regexp.MustCompile("(?ms)^ *```([\\w ]*)\n(.*?)^ *```$")
+
 // documented holds the files that the docs show against the schema.
 func documented(t *testing.T, r reader) {
 	t.Helper()
@@ -233,6 +255,7 @@ func documented(t *testing.T, r reader) {
 	}
 	whole := map[string]*regexp.Regexp{
 		"rules": regexp.MustCompile(`(?ms)^destinations:.*^routes:`), "config": regexp.MustCompile(`(?ms)^rules:.*^listen:`),
+		"tests": regexp.MustCompile(`(?m)^tests:$`),
 	}[r.name]
 	found := 0
 	for _, page := range append(pages, "../../README.md") {
@@ -240,8 +263,8 @@ func documented(t *testing.T, r reader) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, block := range fence.FindAllStringSubmatch(string(text), -1) {
-			if block[1] != "yaml" || !whole.MatchString(block[2]) {
+		for _, block := range titledFence.FindAllStringSubmatch(string(text), -1) {
+			if lang, _, _ := strings.Cut(block[1], " "); lang != "yaml" || !whole.MatchString(block[2]) {
 				continue
 			}
 			found++
@@ -309,6 +332,9 @@ func leastObject(s map[string]any) any {
 	if ways, ok := s["anyOf"].([]any); ok {
 		required = append(required, ways[0].(map[string]any)["required"].([]any)...)
 	}
+	if s["minProperties"] != nil {
+		required = append(required, slices.Sorted(maps.Keys(properties))[0])
+	}
 	for _, key := range required {
 		doc[key.(string)] = least(properties[key.(string)].(map[string]any))
 	}
@@ -348,6 +374,9 @@ func variants(s map[string]any) []any {
 					for _, other := range rivals(s, key) {
 						delete(doc, other)
 					}
+					if beside := companions(s, key); beside != nil {
+						doc[beside[0]] = least(properties[beside[0]].(map[string]any))
+					}
 					doc[key] = v
 					all = append(all, doc)
 				}
@@ -375,6 +404,17 @@ func rivals(s map[string]any, key string) (keys []string) {
 		if i := slices.Index(pair, key); i >= 0 {
 			keys = append(keys, pair[1-i])
 		}
+	}
+	return keys
+}
+
+// companions are the keys of which a key wants one beside it.
+func companions(s map[string]any, key string) (keys []string) {
+	dependent, _ := s["dependentSchemas"].(map[string]any)
+	rule, _ := dependent[key].(map[string]any)
+	ways, _ := rule["anyOf"].([]any)
+	for _, way := range ways {
+		keys = append(keys, way.(map[string]any)["required"].([]any)[0].(string))
 	}
 	return keys
 }
@@ -429,6 +469,19 @@ func breakObject(s, doc map[string]any, place string, add func(string, any)) {
 			m := maps.Clone(doc)
 			delete(m, key.(string))
 			add(fmt.Sprintf("%s lacks %s", place, key), m)
+		}
+		for key := range doc {
+			if beside := companions(s, key); beside != nil {
+				m := maps.Clone(doc)
+				maps.DeleteFunc(m, func(key string, _ any) bool { return slices.Contains(beside, key) })
+				add(fmt.Sprintf("%s has %s without %v", place, key, beside), m)
+			}
+			for _, other := range rivals(s, key) {
+				add(fmt.Sprintf("%s has %s beside %s", place, other, key), with(other, least(properties[other].(map[string]any))))
+			}
+		}
+		if s["minProperties"] != nil {
+			add(place+" is empty", map[string]any{})
 		}
 		add(place+" is a list", []any{doc})
 	}

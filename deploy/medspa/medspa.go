@@ -21,8 +21,10 @@ const (
 	// The agreements, as lines of the destinations have them.
 	ProcessorAgreement = "    agreement: {kind: DPA, reference: PP-2291, expires: 2031-03-31}\n"
 	EHRAgreement       = "agreement: {kind: BAA, reference: EHR-7, expires: 2031-12-31}"
-	// SchemaLine tells an editor of a schema that is beside the sample alone.
-	SchemaLine = "# yaml-language-server: $schema=../schema/rules.schema.json\n"
+	// SchemaLine and TestsSchemaLine tell an editor of schemas that are beside
+	// the sample alone. The latter is that of rules_test.yaml.
+	SchemaLine      = "# yaml-language-server: $schema=../schema/rules.schema.json\n"
+	TestsSchemaLine = "# yaml-language-server: $schema=../schema/tests.schema.json\n"
 	// KeyComment says that nobody has the key.
 	KeyComment = "    # The hash of a key that nobody has: make your own by\n    #   chaperone callers add front-desk\n"
 )

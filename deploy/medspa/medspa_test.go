@@ -3,6 +3,7 @@ package medspa_test
 import (
 	"encoding/json"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -56,6 +57,24 @@ func TestPlacesToPutOnesOwnOccurOnce(t *testing.T) {
 		medspa.ProcessorAgreement, medspa.EHRAgreement, medspa.SchemaLine, medspa.KeyComment} {
 		if n := strings.Count(string(text), s); n != 1 {
 			t.Errorf("%q occurs %d times", s, n)
+		}
+	}
+}
+
+// TestEditorsFindTheSchemas follows the line by which an editor finds the
+// schema of each file.
+func TestEditorsFindTheSchemas(t *testing.T) {
+	for file, line := range map[string]string{"rules.yaml": medspa.SchemaLine, "rules_test.yaml": medspa.TestsSchemaLine} {
+		text, err := fs.ReadFile(medspa.Files, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(string(text), line) || strings.Count(string(text), line) != 1 {
+			t.Errorf("%s does not begin with %q", file, line)
+		}
+		_, name, _ := strings.Cut(strings.TrimSpace(line), "$schema=")
+		if _, err := os.Stat(name); err != nil {
+			t.Errorf("%s: %v", file, err)
 		}
 	}
 }

@@ -20,7 +20,7 @@ func Read(name string, src []byte, readFile func(name string) ([]byte, error)) (
 	var ds diag.Diagnostics
 	r := &reader{dir: filepath.Dir(name), readFile: readFile, diags: &ds}
 	f := &File{Name: name}
-	root := yamlfile.Parse(name, src, &ds)
+	root := yamlfile.Parse(name, src, &ds).Shaped(fileShape)
 	if !root.Present() {
 		return f, ds
 	}
@@ -60,11 +60,11 @@ func (r *reader) text(n yamlfile.Node) Text {
 	return Text{text, n.Position()}
 }
 
-func (r *reader) oneOf(n yamlfile.Node, words ...string) Text {
+func (r *reader) word(n yamlfile.Node) Text {
 	if !n.Written() {
 		return Text{}
 	}
-	text, ok := n.OneOf(words...)
+	text, ok := n.Word()
 	if !ok {
 		return Text{}
 	}
@@ -267,13 +267,13 @@ func (r *reader) answers(n yamlfile.Node) []Answer {
 	for _, e := range n.Map().Entries() {
 		a := Answer{To: e.Key, At: e.At, Status: 200}
 		if e.Value.Kind() == yamlfile.Scalar {
-			a.Fault, _ = e.Value.OneOf(FaultTimeout, FaultRefused, FaultBroken)
+			a.Fault, _ = e.Value.Word()
 			all = append(all, a)
 			continue
 		}
 		m := e.Value.Map()
 		if s := m.Get("status"); s.Written() {
-			a.Status = int(s.Int(200, 599))
+			a.Status = int(s.Whole())
 		}
 		a.Headers = r.fields(m.Get("headers"), textproto.CanonicalMIMEHeaderKey)
 		a.Body = r.body(m)

@@ -3,14 +3,8 @@ package ruletest
 import (
 	"net/textproto"
 
-	"chaperone/rules"
-	"chaperone/rules/reason"
 	"chaperone/rules/yamlfile"
 )
-
-// outcomes are the words of Chaperone-Outcome, and the one for a request that
-// came to none.
-var outcomes = []string{"released", "cancelled", "pending", "unknown", "void", OutcomeRefused}
 
 // OutcomeRefused is the outcome of a request that nothing was sent for.
 const OutcomeRefused = "refused"
@@ -25,12 +19,12 @@ func (r *reader) expect(n yamlfile.Node) Expect {
 	}
 	m := n.Map()
 	if s := m.Get("status"); s.Written() {
-		x.Status, x.StatusAt = int(s.Int(200, 599)), s.Position()
+		x.Status, x.StatusAt = int(s.Whole()), s.Position()
 	}
-	x.Outcome = r.oneOf(m.Get("outcome"), outcomes...)
-	x.Code = r.oneOf(m.Get("code"), codes()...)
-	x.Legs = r.fields(m.Get("legs"), func(s string) string { return s })
-	x.Later = r.later(m.Get("later"))
+	x.Outcome = r.word(m.Get("outcome"))
+	x.Code = r.word(m.Get("code"))
+	x.Legs = r.perLeg(m.Get("legs"), r.text)
+	x.Later = r.perLeg(m.Get("later"), r.word)
 	x.Calls = r.calls(m.Get("calls"))
 	if a := m.Get("answer"); a.Written() {
 		x.Answer = r.message(a, false)
@@ -47,22 +41,15 @@ func (r *reader) expect(n yamlfile.Node) Expect {
 	return x
 }
 
-func codes() []string {
-	var all []string
-	for _, c := range reason.All() {
-		all = append(all, string(c))
-	}
-	return all
-}
-
-func (r *reader) later(n yamlfile.Node) []Field {
+// perLeg reads what is expected of each leg.
+func (r *reader) perLeg(n yamlfile.Node, read func(yamlfile.Node) Text) []Field {
 	if !n.Written() {
 		return nil
 	}
 	var all []Field
 	for _, e := range n.Map().Entries() {
-		if word := r.oneOf(e.Value, "delivered", "waiting", "parked", "dead"); word.Written() {
-			all = append(all, Field{e.Key, word})
+		if text := read(e.Value); text.Written() {
+			all = append(all, Field{e.Key, text})
 		}
 	}
 	return all
@@ -76,7 +63,7 @@ func (r *reader) calls(n yamlfile.Node) []CallExpect {
 	for _, e := range n.Map().Entries() {
 		c := CallExpect{To: e.Key, At: e.At}
 		if e.Value.Kind() == yamlfile.Scalar {
-			_, c.NotCalled = e.Value.OneOf(notCalled)
+			_, c.NotCalled = e.Value.Word()
 		} else if m := r.message(e.Value, true); m != nil {
 			c.Message = *m
 		}
@@ -198,21 +185,13 @@ func (r *reader) decision(n yamlfile.Node) DecisionExpect {
 	d.To, d.Path = r.text(m.Get("to")).Text, r.text(m.Get("path")).Text
 	d.Label, d.Class = r.text(m.Get("label")).Text, r.text(m.Get("class")).Text
 	d.Rule = r.text(m.Get("rule")).Text
-	d.Form = r.oneOf(m.Get("form"), forms()...).Text
+	d.Form = r.word(m.Get("form")).Text
 	if c := m.Get("count"); c.Written() {
-		d.Count = int(c.Int(1, 1<<31-1))
+		d.Count = int(c.Whole())
 	}
 	m.Done()
 	if m.Present() && len(m.Entries()) == 0 {
 		n.Fail("expects_nothing", n.Name()+" is empty", "say which decision must be on record: {to: …, path: …, form: …}")
 	}
 	return d
-}
-
-func forms() []string {
-	var all []string
-	for f := rules.Plain; f <= rules.Block; f++ {
-		all = append(all, f.String())
-	}
-	return all
 }

@@ -99,6 +99,13 @@ func (s *Shape) schema() object {
 		o = append(o, member{"type", "string"}, member{"pattern", sizePattern})
 	case isDate:
 		o = append(o, member{"type", "string"}, member{"format", "date"}, member{"pattern", dayPattern})
+	case isMoment:
+		o = append(o, member{"anyOf", []object{
+			{{"type", "string"}, {"format", "date"}, {"pattern", dayPattern}, {"examples", []string{"2027-03-31"}}},
+			{{"type", "string"}, {"format", "date-time"}, {"examples", []string{"2027-03-31T09:30:00Z"}}},
+		}})
+	case isSingle:
+		o = append(o, member{"type", []string{"string", "number", "boolean", "null"}})
 	case isEither:
 		ways := make([]object, len(s.ways))
 		for i, way := range s.ways {
@@ -164,15 +171,21 @@ func (s *Shape) keysSchema() object {
 		}
 	}
 	o := object{{"type", "object"}, {"additionalProperties", false}, {"properties", properties}}
+	if s.some {
+		o = append(o, member{"minProperties", 1})
+	}
 	if len(required) > 0 {
 		o = append(o, member{"required", required})
 	}
 	if len(s.needs) > 0 {
-		var ways []object
-		for _, key := range s.needs {
-			ways = append(ways, object{{"required", []string{key}}})
+		o = append(o, member{"anyOf", oneOfKeys(s.needs)})
+	}
+	if len(s.beside) > 0 {
+		var rules object
+		for _, b := range s.beside {
+			rules = append(rules, member{b.key, object{{"anyOf", oneOfKeys(b.others)}}})
 		}
-		o = append(o, member{"anyOf", ways})
+		o = append(o, member{"dependentSchemas", rules})
 	}
 	if len(s.only) > 0 {
 		var rules []object
@@ -186,6 +199,14 @@ func (s *Shape) keysSchema() object {
 		o = append(o, member{"allOf", rules})
 	}
 	return o
+}
+
+// oneOfKeys are the ways in which a map can have one of some keys.
+func oneOfKeys(keys []string) (ways []object) {
+	for _, key := range keys {
+		ways = append(ways, object{{"required", []string{key}}})
+	}
+	return ways
 }
 
 func (s *Shape) namesSchema() object {
@@ -215,6 +236,8 @@ func (s *Shape) listSchema() object {
 // pattern asks for more: the reader takes them as they are written.
 func (s *Shape) textSchema() object {
 	switch {
+	case s.pattern == "" && s.empty:
+		return object{{"type", []string{"string", "number", "boolean"}}}
 	case s.pattern == "":
 		return object{{"type", []string{"string", "number", "boolean"}}, {"minLength", 1}}
 	case slices.ContainsFunc([]string{"0", "202", "1.5"}, regexp.MustCompile(s.pattern).MatchString):

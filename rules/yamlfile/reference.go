@@ -18,6 +18,15 @@ type Row struct {
 	Example string   // how it is written, in one line of YAML; "" where that is plain
 	See     []string // pages of docs that say more
 	Refused bool     // it is read only to be refused
+	Keys    string   // the place whose keys are its own, too; "" where they have rows below it
+}
+
+// ToldAt returns a copy of a map's shape whose keys are those of another place,
+// and have their rows there alone.
+func (s *Shape) ToldAt(place string) *Shape {
+	c := *s
+	c.told = place
+	return &c
 }
 
 // See returns a copy of a shape with the pages of docs, perhaps with an anchor,
@@ -50,7 +59,9 @@ func (s *Shape) rows(place string, add func(Row)) {
 			row := k.Shape.row(at)
 			row.Must = k.Must
 			add(row)
-			k.Shape.rows(at, add)
+			if row.Keys == "" {
+				k.Shape.rows(at, add)
+			}
 		}
 	case isNames:
 		at := child(place, "*")
@@ -78,7 +89,7 @@ func (s *Shape) deep() bool {
 // values of a map of names are is said with it, unless they have rows of their
 // own, or are named in a word or two.
 func (s *Shape) row(place string) Row {
-	r := Row{Place: place, Doc: s.doc, Value: s.written(), Example: s.example()}
+	r := Row{Place: place, Doc: s.doc, Value: s.written(), Example: s.example(), Keys: s.told}
 	add := func(s *Shape, doc string) {
 		doc = strings.TrimSpace(doc)
 		if strings.Count(doc, " ") > 1 && !strings.Contains(r.Doc, strings.TrimSuffix(doc, ".")) {
@@ -107,6 +118,9 @@ func (s *Shape) row(place string) Row {
 	}
 }
 
+// mostWords is how many words a cell of a table lists.
+const mostWords = 16
+
 // written says what may be written.
 func (s *Shape) written() string {
 	switch s.is {
@@ -128,6 +142,9 @@ func (s *Shape) written() string {
 	case isText:
 		return "text"
 	case isWord:
+		if len(s.words) > mostWords {
+			return fmt.Sprintf("one of %d words", len(s.words))
+		}
 		return oneOf(s.words)
 	case isTruth:
 		return "`true` or `false`"
@@ -139,6 +156,10 @@ func (s *Shape) written() string {
 		return fmt.Sprintf("size, %s to %s", sizeText(s.low), sizeText(s.high))
 	case isDate:
 		return "date"
+	case isMoment:
+		return "date, or date and time"
+	case isSingle:
+		return "single value"
 	case isAny:
 		return "any value"
 	}

@@ -16,10 +16,12 @@ type Shape struct {
 	keys     []Key      // isKeys
 	needs    []string   // isKeys: at least one of these
 	only     [][]string // isKeys: of each of these at most one
+	beside   []beside   // isKeys
+	some     bool       // isKeys: at least one key
 	names    string     // isNames: the pattern of a name
 	each     *Shape     // isNames, isList
 	orOne    bool       // isList: a single value is a list of one
-	empty    bool       // isList, isNames: may be empty
+	empty    bool       // isList, isNames, isText: may be empty
 	words    []string   // isWord
 	pattern  string     // isText
 	low      int64      // isInt; isSpan in nanoseconds; isSize in bytes
@@ -28,6 +30,13 @@ type Shape struct {
 	standard any      // the default; nil: none that could be written
 	examples []any
 	see      []string // pages of docs that say more
+	told     string   // the place where a reference tells its keys
+}
+
+// beside says that a key stands beside one of others, or not at all.
+type beside struct {
+	key    string
+	others []string
 }
 
 type shapeKind uint8
@@ -43,6 +52,8 @@ const (
 	isSpan                    // a time span
 	isSize                    // a number of bytes
 	isDate                    // a day
+	isMoment                  // a day, or a moment of it
+	isSingle                  // a single value as JSON has it, or null
 	isAny                     // whatever JSON can write
 	isEither                  // one of several shapes
 )
@@ -112,6 +123,12 @@ func Bytes(doc string, low, high int64) *Shape {
 // Day is a date.
 func Day(doc string) *Shape { return &Shape{doc: doc, is: isDate} }
 
+// Moment is a date, or a moment as RFC 3339 writes it.
+func Moment(doc string) *Shape { return &Shape{doc: doc, is: isMoment} }
+
+// Single is a text, perhaps an empty one, a number, a truth value or null.
+func Single(doc string) *Shape { return &Shape{doc: doc, is: isSingle} }
+
 // Any is whatever JSON can write.
 func Any(doc string) *Shape { return &Shape{doc: doc, is: isAny} }
 
@@ -135,7 +152,22 @@ func (s *Shape) OnlyOne(keys ...string) *Shape {
 	return &c
 }
 
-// OrEmpty returns a copy of a shape of lists or names that may be empty.
+// NotEmpty returns a copy of a map's shape that wants at least one of its keys.
+func (s *Shape) NotEmpty() *Shape {
+	c := *s
+	c.some = true
+	return &c
+}
+
+// Beside returns a copy of a map's shape that refuses a key without one of some
+// others.
+func (s *Shape) Beside(key string, others ...string) *Shape {
+	c := *s
+	c.beside = append(slices.Clone(s.beside), beside{key, others})
+	return &c
+}
+
+// OrEmpty returns a copy of a shape of lists, names or texts that may be empty.
 func (s *Shape) OrEmpty() *Shape {
 	c := *s
 	c.empty = true
@@ -216,6 +248,8 @@ func (s *Shape) takes(kind Kind) bool {
 		return kind == Mapping
 	case isList:
 		return kind == List || s.orOne && s.each.takes(kind)
+	case isSingle:
+		return kind == Scalar || kind == Null
 	case isEither:
 		return slices.ContainsFunc(s.ways, func(way *Shape) bool { return way.takes(kind) })
 	}

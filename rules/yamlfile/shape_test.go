@@ -159,3 +159,38 @@ list.#.a | number, 1 to 9 |  | false | A number. |  | []
 		t.Errorf("got\n%swant\n%s", b.String(), want)
 	}
 }
+
+func TestShapesOfMoreThanOneKey(t *testing.T) {
+	shape := yamlfile.Keys("A file.",
+		yamlfile.May("now", yamlfile.Moment("A moment.").Example("2027-03-31")),
+		yamlfile.May("header", yamlfile.Single("A value.")),
+		yamlfile.May("text", yamlfile.Text("A text.").OrEmpty()),
+		yamlfile.May("many", yamlfile.Word("One.", strings.Fields("a b c d e f g h i j k l m n o p q")...)),
+		yamlfile.May("call", yamlfile.Keys("A call.", yamlfile.May("x", yamlfile.Truth("A truth.")))),
+		yamlfile.May("answer", yamlfile.Keys("An answer.", yamlfile.May("x", yamlfile.Truth("A truth."))).ToldAt("call")),
+	).NotEmpty().Beside("text", "now", "header")
+	var rows []string
+	for _, r := range shape.Rows() {
+		rows = append(rows, r.Place+": "+r.Value+": "+r.Keys)
+	}
+	want := "now: date, or date and time: \nheader: single value: \ntext: text: \nmany: one of 17 words: \ncall: map: \ncall.x: `true` or `false`: \nanswer: map: call"
+	if got := strings.Join(rows, "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	text, err := shape.JSONSchema("urn:x", "a file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(string(text)), "")
+	for _, want := range []string{
+		`"minProperties":1`, `"dependentSchemas":{"text":{"anyOf":[{"required":["now"]},{"required":["header"]}]}}`,
+		`"format":"date-time"`, `"type":["string","number","boolean","null"]`,
+	} {
+		if !strings.Contains(flat, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if strings.Contains(flat, "minLength") {
+		t.Error("a text that may be empty has a least length")
+	}
+}
