@@ -363,7 +363,7 @@ func TestNumbersNeverChange(t *testing.T) {
 	hold("result", resultNames.of, "|forwarded|released|cancelled|void|unknown|refused|delivered|retry|dead|dropped|parked|replayed|ok|failed|pending")
 	hold("leg's state", legStateNames.of, "|primary|held|queued|skipped|delivered|dropped|dead|parked")
 	hold("action", actionNames.of, "|log_tail|log_follow|log_verify|outbox_list|outbox_doubts|status|keys_init|keys_list|keys_rotate|keys_retire|keys_destroy|keys_migrate|"+
-		"token_list|token_revoke|token_scrub|token_index_rebuild|outbox_show|outbox_body|outbox_retry|outbox_drop|doubt_resolve|log_archive|log_export|log_disclosures|log_breach|subject_merged")
+		"token_list|token_revoke|token_scrub|token_index_rebuild|outbox_show|outbox_body|outbox_retry|outbox_drop|doubt_resolve|log_archive|log_export|log_disclosures|log_breach|subject_merged|certificate_reload")
 	hold("form", texts(forms[:]), "|plain|generalize|alias|token|mask|drop|block")
 	hold("reason", texts(reasonCodes[:]), "|host_unknown|cross_site|caller_unknown|caller_forbidden|route_unknown|method_not_allowed|head_malformed|expect_unknown|not_ready|agreement_lapsed|"+
 		"content_type|content_encoding|body_too_large|body_too_slow|body_malformed|body_too_deep|body_not_utf8|body_missing|blocked|ambiguous_member|basket_shape|class_absent|"+

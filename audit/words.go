@@ -133,7 +133,8 @@ const (
 	ActionLogExport
 	ActionLogDisclosures
 	ActionLogBreach
-	ActionSubjectMerged // a person was given two ids while the store was away
+	ActionSubjectMerged     // a person was given two ids while the store was away
+	ActionCertificateReload // a listener's certificates were read again
 )
 
 var actionNames = names[Action]{what: "action", of: []string{
@@ -142,6 +143,7 @@ var actionNames = names[Action]{what: "action", of: []string{
 	"token_list", "token_revoke", "token_scrub", "token_index_rebuild",
 	"outbox_show", "outbox_body", "outbox_retry", "outbox_drop", "doubt_resolve",
 	"log_archive", "log_export", "log_disclosures", "log_breach", "subject_merged",
+	"certificate_reload",
 }}
 
 // String returns the name that the entry bears, "" for ActionNone.

@@ -44,14 +44,16 @@ type Certificates struct {
 type loadedCertificates struct {
 	config  *tls.Config
 	expires time.Time // of the own certificate
+	print   [sha256.Size]byte
 	ca      time.Time // when the first of the authorities ends; zero: there are none
+	cas     []*x509.Certificate
 }
 
 // LoadCertificates reads the files. listener is its name in metrics and logs:
 // requests or admin. The error names the file, and holds nothing of a key.
 func LoadCertificates(listener string, files CertificateFiles) (*Certificates, error) {
 	c := &Certificates{listener: listener, files: files}
-	if _, err := c.reload(); err != nil {
+	if _, err := c.reload(nil); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -73,7 +75,9 @@ func (c *Certificates) TLS() *tls.Config {
 // reload reads the files again, and takes what is in them if it differs from
 // the last reading and is whole: all or nothing. changed is false where the
 // files are as they were, also if they were bad then; the error is said once.
-func (c *Certificates) reload() (changed bool, _ error) {
+// record, if set, puts on record what is about to be taken: where it fails
+// nothing is, and the next reload tries again.
+func (c *Certificates) reload(record func(before, next *loadedCertificates) error) (changed bool, _ error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	cert, key, ca, err := c.read()
@@ -87,11 +91,18 @@ func (c *Certificates) reload() (changed bool, _ error) {
 			return false, nil
 		}
 	}
-	c.seen, c.bad = sum, true
+	c.bad = true
 	if err != nil {
+		c.seen = sum
 		return true, err
 	}
 	next, err := readCertificates(cert, key, ca)
+	if err == nil && record != nil {
+		if err := record(c.current.Load(), next); err != nil {
+			return true, err
+		}
+	}
+	c.seen = sum
 	if err != nil {
 		return true, err
 	}
@@ -127,7 +138,7 @@ func readCertificates(cert, key, ca []byte) (*loadedCertificates, error) {
 	}
 	next := &loadedCertificates{
 		config:  &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
-		expires: pair.Leaf.NotAfter,
+		expires: pair.Leaf.NotAfter, print: sha256.Sum256(pair.Leaf.Raw),
 	}
 	if len(ca) == 0 {
 		return next, nil
@@ -136,6 +147,7 @@ func readCertificates(cert, key, ca []byte) (*loadedCertificates, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the callers' authorities: %w", err)
 	}
+	next.cas = authorities
 	pool := x509.NewCertPool()
 	for _, a := range authorities {
 		pool.AddCert(a)
@@ -168,36 +180,6 @@ func certificatesOf(text []byte) (all []*x509.Certificate, _ error) {
 		return nil, errors.New("the file holds no PEM certificate")
 	}
 	return all, nil
-}
-
-// Reading is what came of reading a listener's certificates again.
-type Reading struct {
-	Listener string
-	Err      error // they could not be taken: the ones before stay
-}
-
-// ReloadCertificates reads the certificates of the listeners again, where their
-// files have changed, and returns what came of each that had. Those that cannot
-// be taken leave the ones before; the metrics, /readyz and the log say so until
-// others are taken. by says who asked, for the log.
-func (s *Server) ReloadCertificates(by string) (all []Reading) {
-	for _, c := range []*Certificates{s.o.TLS, s.o.AdminTLS} {
-		if c == nil {
-			continue
-		}
-		changed, err := c.reload()
-		if !changed {
-			continue
-		}
-		all = append(all, Reading{c.listener, err})
-		s.metrics.CertificateRead(c.listener, err == nil)
-		if err != nil {
-			s.logger.Error("the certificates of a listener were not taken; the ones before stay", "listener", c.listener, "by", by, "cause", err)
-			continue
-		}
-		s.logger.Info("the certificates of a listener were read again", "listener", c.listener, "by", by, "expires", c.current.Load().expires)
-	}
-	return all
 }
 
 // badCertificates says on /readyz that certificates could not be taken.

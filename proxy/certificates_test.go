@@ -5,10 +5,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -18,9 +20,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"chaperone/audit"
+	"chaperone/store/redistest"
 )
 
 // authority signs certificates for a test.
@@ -92,7 +98,7 @@ type secureBed struct {
 	files CertificateFiles
 }
 
-func newSecureBed(t *testing.T, clients *authority) *secureBed {
+func newSecureBed(t *testing.T, clients *authority, change ...func(*bed)) *secureBed {
 	t.Helper()
 	dir := t.TempDir()
 	b := &secureBed{own: newAuthority(t, "own"), files: CertificateFiles{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}}
@@ -101,14 +107,14 @@ func newSecureBed(t *testing.T, clients *authority) *secureBed {
 		b.files.ClientCA = filepath.Join(dir, "clients.pem")
 		writePEM(t, b.files.ClientCA, "CERTIFICATE", clients.cert.Raw)
 	}
-	b.bed = newBed(t, func(b2 *bed) {
+	b.bed = newBed(t, append(change, func(b2 *bed) {
 		b2.tune = func(o *Options) {
 			var err error
 			if o.TLS, err = LoadCertificates("requests", b.files); err != nil {
 				t.Fatal(err)
 			}
 		}
-	})
+	})...)
 	return b
 }
 
@@ -407,5 +413,90 @@ func TestShownCertificates(t *testing.T) {
 	}
 	if got := shown("processor"); got != want(good) {
 		t.Errorf("after another policy came: %q", got)
+	}
+}
+
+// TestCertificatesOnRecord looks for what the log says of certificates that were
+// read again: who asked, what is in use now and what was before, and nothing of a
+// key. While the store is away it is kept on local disk, and they are taken.
+func TestCertificatesOnRecord(t *testing.T) {
+	r := redistest.Start(t, redistest.Options{})
+	clients, others := newAuthority(t, "clients"), newAuthority(t, "others")
+	b := newSecureBed(t, clients, onRedis(t, r))
+	print := func(name string) string {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		block, _ := pem.Decode(text)
+		return certPrint(sha256.Sum256(block.Bytes))
+	}
+	said := func() (all []string) {
+		for _, e := range b.entries() {
+			if e.Action == audit.ActionCertificateReload {
+				if e.Kind != audit.KindAdmin || e.Time.IsZero() || e.Plan == "" {
+					t.Errorf("%+v", e)
+				}
+				all = append(all, fmt.Sprintf("%s %s: %s: %s", e.Caller, e.Result, e.Target, e.Why))
+			}
+		}
+		return all
+	}
+	first := print(b.files.Cert)
+	until := time.Now().Add(60 * time.Hour)
+	b.renew(t, until)
+	second := print(b.files.Cert)
+	b.server.ReloadCertificates("local:1000")
+	writePEM(t, b.files.ClientCA, "CERTIFICATE", others.cert.Raw)
+	b.server.ReloadCertificates("file")
+	b.server.ReloadCertificates("file")
+	good, err := os.ReadFile(b.files.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(b.files.Key, []byte("no key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.server.ReloadCertificates("file")
+	want := []string{
+		"local:1000 ok: certificate of listener requests, sha256 " + second + ": ends " + until.UTC().Truncate(time.Second).Format(time.RFC3339) + ", in place of sha256 " + first,
+		"file ok: certificate of listener requests, sha256 " + second + ": ends " + until.UTC().Truncate(time.Second).Format(time.RFC3339) + ", the same as before",
+		"file ok: authorities of callers of listener requests, sha256 " + certPrint(sha256.Sum256(others.cert.Raw)) +
+			": 1 of them, the first ends " + others.cert.NotAfter.UTC().Format(time.RFC3339) + ", in place of sha256 " + certPrint(sha256.Sum256(clients.cert.Raw)),
+		"file failed: certificates of listener requests: tls: failed to find any PEM data in key input",
+	}
+	if got := said(); !slices.Equal(got, want) {
+		t.Errorf("on record:\n%s\nwanted:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+
+	if err := os.WriteFile(b.files.Key, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.renew(t, until)
+	r.Pause(t)
+	if all := b.server.ReloadCertificates("file"); len(all) != 1 || all[0].Err != nil {
+		t.Errorf("while the store is away: %v", all)
+	}
+	r.Resume(t)
+	b.until("it is stored", func() bool {
+		return b.server.committer.Stats().JournalUnits == 0 && len(said()) == len(want)+1
+	})
+}
+
+// TestCertificatesWithoutARecord has neither the store nor the disk take the
+// record: the certificates before stay in use, until it is taken.
+func TestCertificatesWithoutARecord(t *testing.T) {
+	b := newSecureBed(t, nil)
+	b.renew(t, time.Now().Add(60*time.Hour))
+	c, before := b.server.o.TLS, b.server.o.TLS.current.Load()
+	refuse := errors.New("no room")
+	if changed, err := c.reload(func(was, next *loadedCertificates) error { return refuse }); !changed || !errors.Is(err, refuse) {
+		t.Errorf("%v, %v", changed, err)
+	}
+	if c.current.Load() != before || b.server.badCertificates() == "" {
+		t.Error("they were taken, or nobody is told that they were not")
+	}
+	if all := b.server.ReloadCertificates("file"); len(all) != 1 || all[0].Err != nil || c.current.Load() == before || b.server.badCertificates() != "" {
+		t.Errorf("they are not tried again: %v", all)
 	}
 }

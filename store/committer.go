@@ -121,8 +121,8 @@ type Stats struct {
 	// sale that an operator has resolved meanwhile.
 	TooLate uint64
 
-	Failovers uint64 // times that a master was found replaced or restarted
-	Resent    uint64 // units of the last minute that were sent again then
+	Failovers uint64 // times that a master was found replaced, restarted or gone: it may have lost what it had acknowledged
+	Resent    uint64 // units of the last minute that were sent again then, or when another joined
 	Restored  uint64 // log records that the store had lost, and that were appended again
 
 	JournalUnits int   // units kept on local disk, not yet stored

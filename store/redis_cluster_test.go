@@ -39,6 +39,11 @@ func TestClusterGrows(t *testing.T) {
 	fourth := c.Join(t)
 	c.Migrate(t, c.Slot(t, "{node-a}:log"), fourth)
 	l.more(t, 100)
+	storetest.Eventually(t, "the fourth is noticed", func() bool { return l.c.Stats().Resent > 0 })
+	l.more(t, 10)
+	if stats := l.c.Stats(); stats.Failovers != 0 || stats.Restarts != 0 {
+		t.Errorf("a node that joins is taken for a failover: %+v", stats)
+	}
 	l.check(t, d)
 }
 

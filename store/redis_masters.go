@@ -11,11 +11,12 @@ import (
 )
 
 // Which servers are the masters, and with whose data, is their generation: the
-// run id and the replication id of each. A server that was restarted has
+// run id and the replication id of each, and where it has taken over the data of
+// another master, that one's replication id. A server that was restarted has
 // another run id, one that was made the master another replication id. Batches
-// travel only on connections whose server was asked for both as the connection
-// was made: whoever is not of the generation that the batch's writer knows
-// gets nothing, and the writer is told (ErrFailover).
+// travel only on connections whose server was asked for all of it as the
+// connection was made: whoever is not of the generation that the batch's writer
+// knows gets nothing, and the writer is told (ErrFailover).
 
 // Generation asks all masters who they are.
 func (d *redisDriver) Generation(ctx context.Context) (string, error) {
@@ -62,7 +63,35 @@ func identity(ctx context.Context, c interface {
 	case info["role"] != "master":
 		return "", errNotMaster
 	}
-	return info["run_id"] + "/" + info["master_replid"], nil
+	id := info["run_id"] + "/" + info["master_replid"]
+	if former := info["master_replid2"]; strings.Trim(former, "0") != "" {
+		id += "/" + former
+	}
+	return id, nil
+}
+
+// losesSome tells whether the masters of one generation may have lost something
+// by the time of another: whether one of them was replaced or restarted, took the
+// data of another server, or is gone. Not so where others joined, which had
+// nothing to lose; nor where one has given itself another replication id, with
+// nobody's behind it: as it does when it gets its first replica, and when it has
+// had none for as long as it kept what to send to one. What it holds stays as it
+// is.
+func losesSome(before, after string) bool {
+	now := make(map[string]bool)
+	own := make(map[string]bool) // run ids of those whose data was always their own
+	for _, id := range strings.Fields(after) {
+		now[id] = true
+		if run, ids, ok := strings.Cut(id, "/"); ok && !strings.Contains(ids, "/") {
+			own[run] = true
+		}
+	}
+	for _, id := range strings.Fields(before) {
+		if run, _, _ := strings.Cut(id, "/"); !now[id] && !own[run] {
+			return true
+		}
+	}
+	return false
 }
 
 // adopt makes the masters of a generation those to which batches go.

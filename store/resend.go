@@ -163,13 +163,20 @@ func (c *Committer) catchUp() error {
 		return err
 	}
 	if gen != k.generation {
-		c.log.Warn("another master has taken over, or one was restarted: what was acknowledged lately is sent again")
+		lossy := losesSome(k.generation, gen)
+		if lossy {
+			c.log.Warn("another master has taken over, or one was restarted: what was acknowledged lately is sent again")
+		} else {
+			c.log.Info("a master joined, or one changed its replication id, and none has lost anything: what was acknowledged lately is sent again all the same")
+		}
 		if err := c.sendAgain(gen); err != nil {
 			return err
 		}
-		c.mu.Lock()
-		c.stats.Failovers++
-		c.mu.Unlock()
+		if lossy {
+			c.mu.Lock()
+			c.stats.Failovers++
+			c.mu.Unlock()
+		}
 		k.generation = gen
 	}
 	k.stale = false

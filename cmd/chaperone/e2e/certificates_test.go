@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -167,5 +168,15 @@ func TestCertificatesWhileRunning(t *testing.T) {
 	})
 	if _, err := sell(clients); err == nil {
 		t.Error("a caller of the authority before is let in")
+	}
+	out, err := c.command("log", "export", "--kind", "admin")
+	if err != nil {
+		t.Fatalf("log export: %v\n%s", err, out)
+	}
+	for what, print := range map[string]*issued{"the second certificate": second, "the third": third, "the other authority": others} {
+		text := strings.ReplaceAll(fmt.Sprintf("% X", sha256.Sum256(print.cert.Raw)), " ", ":")
+		if !strings.Contains(out, `"action":"certificate_reload"`) || !strings.Contains(out, "sha256 "+text+`"`) {
+			t.Errorf("the log does not say that %s was taken:\n%s", what, out)
+		}
 	}
 }
