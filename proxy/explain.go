@@ -145,7 +145,7 @@ func (x *exchange) explain(at string) *reason.Error {
 	if !allowed(x.p.plan, x.caller, x.route) {
 		return refuse(reason.CallerForbidden, "the caller may not use this route")
 	}
-	if e := x.p.agreed(x.route, time.Now()); e != nil {
+	if e := x.p.agreed(x.route, x.wall); e != nil {
 		return e
 	}
 	if !x.hasBody && needsBody(x.ctx.head.Method()) {

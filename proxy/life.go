@@ -102,7 +102,7 @@ func (x *exchange) decide() *reason.Error {
 	}
 	for i := range r.Legs {
 		l := &x.legs[i]
-		l.state = audit.LegHeld
+		l.state, l.unwanted = audit.LegHeld, false
 		if i == r.Primary {
 			l.state = audit.LegPrimary
 		}
@@ -122,6 +122,12 @@ func (x *exchange) decide() *reason.Error {
 			if !wanted {
 				l.state, l.unwanted = audit.LegSkipped, true
 				continue
+			}
+		}
+		// What a request leaves out needs no agreement. A queued leg waits for it.
+		if r.Legs[i].Sync && optional(&r.Legs[i]) {
+			if d := &x.p.plan.Destinations[r.Legs[i].Destination]; lapsed(d, x.wall) {
+				return agreementLapsed(d)
 			}
 		}
 		if fault := e.DecideLeg(x.req, i, l.view); fault != nil {

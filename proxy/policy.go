@@ -81,16 +81,27 @@ func lapsed(d *rules.Destination, now time.Time) bool {
 	return d.SeesPHI && (d.Agreement == nil || !now.Before(d.Agreement.Expires))
 }
 
-// agreed refuses a route whose primary, or one of whose sync legs, may not be
-// sent to today.
+// agreed refuses a route of which a call that every request makes at once, to
+// the primary or by a sync leg, may not be made today. Of a leg that some
+// requests leave out, decide knows whether it matters.
 func (y *policy) agreed(route int, now time.Time) *reason.Error {
 	r := &y.plan.Routes[route]
 	for i := range r.Legs {
-		d := &y.plan.Destinations[r.Legs[i].Destination]
-		if (i == r.Primary || r.Legs[i].Sync) && lapsed(d, now) {
-			return &reason.Error{Code: reason.AgreementLapsed, Rule: "destinations." + d.Name + ".agreement", Offset: -1,
-				Detail: "the agreement with the destination has lapsed"}
+		leg := &r.Legs[i]
+		if i == r.Primary || leg.Sync && !optional(leg) {
+			if d := &y.plan.Destinations[leg.Destination]; lapsed(d, now) {
+				return agreementLapsed(d)
+			}
 		}
 	}
 	return nil
+}
+
+// optional reports whether a leg is left out of some requests.
+func optional(l *rules.Leg) bool { return l.When != nil || l.Items == rules.ItemsClass }
+
+//go:noinline
+func agreementLapsed(d *rules.Destination) *reason.Error {
+	return &reason.Error{Code: reason.AgreementLapsed, Rule: "destinations." + d.Name + ".agreement", Offset: -1,
+		Detail: "the agreement with the destination has lapsed"}
 }
