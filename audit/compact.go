@@ -57,11 +57,11 @@ const nearTime = 1 << 33
 // Append's text, with the same texts redacted: what it is parsed from makes no
 // difference to a reader.
 func (e *Entry) AppendCompact(dst []byte) []byte {
-	return new(encoder).append(dst, e, nil)
+	return new(encoder).append(dst, e, nil, nil)
 }
 
 // encoder writes entries in their stored form. It is used again, for one entry
-// at a time. Nothing of an entry stays in it.
+// at a time. What stays in it of an entry are names of the policy.
 type encoder struct {
 	b    []byte
 	mask uint32
@@ -75,16 +75,18 @@ type encoder struct {
 	chain      ID // of which chainCoded is the stored form
 	chainCoded []byte
 	coded      []byte // scratch
+
+	refrains [1 << refrainBits]refrain // by the upper bits of their hashes
 }
 
 // append appends an entry, whose names may be among those of a policy; names
-// may be nil.
-func (w *encoder) append(dst []byte, e *Entry, names *Names) []byte {
+// may be nil, and so may same.
+func (w *encoder) append(dst []byte, e *Entry, names *Names, same *Same) []byte {
 	w.b, w.mask = dst, 0
 	base := len(dst)
 	w.begin(names)
 	w.head(e)
-	w.request(e)
+	w.request(e, same)
 	w.ending(e)
 	w.lists(e)
 	binary.LittleEndian.PutUint32(w.b[base+1:], w.mask)
@@ -109,8 +111,20 @@ func (w *encoder) head(e *Entry) {
 }
 
 // request writes whose entry it is, and about what.
-func (w *encoder) request(e *Entry) {
+func (w *encoder) request(e *Entry, same *Same) {
 	w.word(hasAction, byte(e.Action))
+	if same == nil {
+		w.about(e)
+	} else if !w.same(same, e) {
+		from, before := len(w.b), w.mask
+		w.about(e)
+		same.keep(w, e, from, before)
+	}
+	w.number(hasAttempt, int64(e.Attempt))
+}
+
+// about writes what the entries about one request have in common.
+func (w *encoder) about(e *Entry) {
 	if e.Chain != "" {
 		w.mask |= hasChain
 		if e.Chain == w.chain {
@@ -144,7 +158,6 @@ func (w *encoder) request(e *Entry) {
 	w.name(hasPurpose, e.Purpose)
 	w.id(hasSubject, e.Subject)
 	w.id(hasKey, e.Key)
-	w.number(hasAttempt, int64(e.Attempt))
 }
 
 // ending writes what came of it.
@@ -170,12 +183,10 @@ func (w *encoder) ending(e *Entry) {
 }
 
 func (w *encoder) lists(e *Entry) {
-	if len(e.Legs) > 0 {
-		w.count(hasLegs, len(e.Legs))
-		for i := range e.Legs {
-			w.leg(&e.Legs[i])
-		}
+	if w.refrain(e) {
+		return
 	}
+	w.legs(e)
 	if n := len(e.Decisions) + len(e.Prepared); n > 0 {
 		w.count(hasDecisions, n)
 		w.decisions(e)
@@ -183,11 +194,8 @@ func (w *encoder) lists(e *Entry) {
 	if len(e.Tokens) > 0 {
 		w.count(hasTokens, len(e.Tokens))
 		for i := range e.Tokens {
-			t := &e.Tokens[i]
-			w.text(t.Scope)
-			w.text(t.Label)
-			w.text(t.Format)
-			w.b = appendID(w.b, t.Key)
+			w.token(&e.Tokens[i])
+			w.b = appendID(w.b, e.Tokens[i].Key)
 		}
 	}
 	if len(e.Chains) > 0 {
@@ -196,6 +204,13 @@ func (w *encoder) lists(e *Entry) {
 			w.stretch(&e.Chains[i])
 		}
 	}
+}
+
+// token writes a token but for its key, which stands behind it.
+func (w *encoder) token(t *Token) {
+	w.text(t.Scope)
+	w.text(t.Label)
+	w.text(t.Format)
 }
 
 func (w *encoder) word(bit uint32, v byte) {
@@ -238,6 +253,15 @@ const (
 	legHasStatus = 0x20
 	legHasTries  = 0x40
 )
+
+func (w *encoder) legs(e *Entry) {
+	if len(e.Legs) > 0 {
+		w.count(hasLegs, len(e.Legs))
+		for i := range e.Legs {
+			w.leg(&e.Legs[i])
+		}
+	}
+}
 
 func (w *encoder) leg(l *Leg) {
 	name, to := w.find(l.Name), found{}

@@ -83,10 +83,9 @@ func appendLetters(dst []byte, s string) ([]byte, bool) {
 	for ; len(s) >= 8; s = s[8:] {
 		a, b, c, d := letterValues[s[0]], letterValues[s[1]], letterValues[s[2]], letterValues[s[3]]
 		e, f, g, h := letterValues[s[4]], letterValues[s[5]], letterValues[s[6]], letterValues[s[7]]
-		if seen |= a | b | c | d | e | f | g | h; seen == noLetter {
-			return dst, false
-		}
-		out = append(out, a<<3|b>>2, b<<6|c<<1|d>>4, d<<4|e>>1, e<<7|f<<2|g>>3, g<<5|h)
+		seen |= a | b | c | d | e | f | g | h
+		five := uint64(a)<<35 | uint64(b)<<30 | uint64(c)<<25 | uint64(d)<<20 | uint64(e)<<15 | uint64(f)<<10 | uint64(g)<<5 | uint64(h)
+		out = binary.BigEndian.AppendUint64(out, five<<24)[:len(out)+5]
 	}
 	v, bits := uint64(0), 0
 	for i := range len(s) {

@@ -91,10 +91,15 @@ func (w *encoder) put(f found) {
 	}
 	from := w.bytes(len(s.coded))
 	w.b = append(w.b, s.coded...)
+	w.give(uint32(from), uint32(len(w.b)), int32(f.symbol))
+}
+
+// give gives a symbol, which stands in b, a slot, if there is one left.
+func (w *encoder) give(from, to uint32, symbol int32) {
 	if w.used < maxSlots {
-		w.slots[w.used] = slot{uint32(from), uint32(len(w.b)), int32(f.symbol)}
+		w.slots[w.used] = slot{from, to, symbol}
 		w.used++
-		w.given[f.symbol] = uint8(w.used)
+		w.given[symbol] = uint8(w.used)
 	}
 }
 

@@ -137,7 +137,7 @@ func TestCompactSaysTheSame(t *testing.T) {
 			mix(r, &e)
 		}
 		compact, text := e.AppendCompact(nil), e.Append(nil)
-		if again := w.append(nil, &e, someOf(r, namesOf(&e))); !bytes.Equal(again, compact) {
+		if again := w.append(nil, &e, someOf(r, namesOf(&e)), nil); !bytes.Equal(again, compact) {
 			t.Fatalf("%s\nwith names %x\nwithout    %x", text, again, compact)
 		}
 		parsed, err := Parse(compact)
@@ -203,7 +203,7 @@ func TestCompactHoldsNoCard(t *testing.T) {
 		}
 		var w encoder
 		for _, names := range []*Names{nil, namesOf(&e), NewNames(ID(card), n, "labels."+n)} {
-			compact := w.append(nil, &e, names)
+			compact := w.append(nil, &e, names, nil)
 			if bytes.Contains(compact, []byte("1111")) {
 				t.Errorf("a card number is in %q", compact)
 			}

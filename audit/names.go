@@ -99,9 +99,11 @@ func (n *Names) find(text Name) int {
 	return -1
 }
 
+// much spreads bits: 2^64 by the golden ratio.
+const much = 0x9E3779B97F4A7C15
+
 // spread hashes a name. Its upper bits are good.
 func spread(s Name) uint64 {
-	const much = 0x9E3779B97F4A7C15
 	n := len(s)
 	h, last := uint64(n), uint64(0)
 	switch {

@@ -54,7 +54,12 @@ func (s *Sealing) Use(names func() *Names) { s.names = names }
 
 // Seal sets e.Chain and appends the sealed entry, in its stored form, to dst.
 // The entry is not kept.
-func (s *Sealing) Seal(dst []byte, e *Entry) []byte {
+func (s *Sealing) Seal(dst []byte, e *Entry) []byte { return s.SealSame(dst, e, nil) }
+
+// SealSame is Seal for an entry that may have its request in common with the
+// one that the same Same was handed in with before, and is cheaper then. The
+// result is the same.
+func (s *Sealing) SealSame(dst []byte, e *Entry, same *Same) []byte {
 	e.Chain = s.chain
 	with, ok := s.scratch.Get().(*scratch)
 	if !ok {
@@ -64,7 +69,7 @@ func (s *Sealing) Seal(dst []byte, e *Entry) []byte {
 	if s.names != nil {
 		names = s.names()
 	}
-	with.text = with.append(with.text[:0], e, names)
+	with.text = with.append(with.text[:0], e, names, same)
 	dst = s.sealer.Seal(dst, with.text, associatedData)
 	s.scratch.Put(with)
 	return dst

@@ -6,6 +6,7 @@ package audit
 type Template struct {
 	decision Decision
 	names    *Names // among which all of its names are; nil: not all
+	spread   uint64 // a hash of it
 
 	// If names is not nil:
 	head                            byte // all but what depends on the decision before
@@ -24,6 +25,9 @@ type Prepared struct {
 func (n *Names) Template(d Decision) *Template {
 	d.Count = 0
 	t := &Template{decision: d, form: formOf(d.Form)}
+	for _, text := range [...]Name{d.Rule, d.Pattern, d.Label, d.Class, d.Form, d.To} {
+		t.spread = (t.spread ^ spread(text)) * much
+	}
 	all := true
 	symbol := func(text Name, bit byte) int {
 		if text == "" {

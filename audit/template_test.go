@@ -40,7 +40,7 @@ func TestPreparedIsWrittenAsDecisions(t *testing.T) {
 			t.Fatalf("text\ngot  %s\nwant %s", got, text)
 		}
 		for _, names := range append(policies, nil) {
-			if got := w.append(nil, &p, names); !bytes.Equal(got, compact) {
+			if got := w.append(nil, &p, names, nil); !bytes.Equal(got, compact) {
 				t.Fatalf("%s\nprepared from %d: %x\nwant           %x", text, from, got, compact)
 			}
 		}
