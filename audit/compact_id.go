@@ -76,30 +76,43 @@ func appendID(dst []byte, id ID) []byte {
 // other bytes. Letters hold no digit, so that there is no more to ask.
 func appendLetters(dst []byte, s string) ([]byte, bool) {
 	if s == "" || len(s) > maxLetters {
-		return dst, false
+		return nil, false
 	}
-	out := append(dst, byte(len(s)))
+	end := len(dst) + 1 + (5*len(s)+7)/8
+	dst = append(dst, byte(len(s)))
 	var seen byte
 	for ; len(s) >= 8; s = s[8:] {
-		a, b, c, d := letterValues[s[0]], letterValues[s[1]], letterValues[s[2]], letterValues[s[3]]
-		e, f, g, h := letterValues[s[4]], letterValues[s[5]], letterValues[s[6]], letterValues[s[7]]
-		seen |= a | b | c | d | e | f | g | h
-		five := uint64(a)<<35 | uint64(b)<<30 | uint64(c)<<25 | uint64(d)<<20 | uint64(e)<<15 | uint64(f)<<10 | uint64(g)<<5 | uint64(h)
-		out = binary.BigEndian.AppendUint64(out, five<<24)[:len(out)+5]
+		c := letterValues[s[0]]
+		v := uint64(c)
+		seen |= c
+		c = letterValues[s[1]]
+		v, seen = v<<5|uint64(c), seen|c
+		c = letterValues[s[2]]
+		v, seen = v<<5|uint64(c), seen|c
+		c = letterValues[s[3]]
+		v, seen = v<<5|uint64(c), seen|c
+		c = letterValues[s[4]]
+		v, seen = v<<5|uint64(c), seen|c
+		c = letterValues[s[5]]
+		v, seen = v<<5|uint64(c), seen|c
+		c = letterValues[s[6]]
+		v, seen = v<<5|uint64(c), seen|c
+		c = letterValues[s[7]]
+		v, seen = v<<5|uint64(c), seen|c
+		dst = binary.BigEndian.AppendUint64(dst, v<<24)[:len(dst)+5]
 	}
-	v, bits := uint64(0), 0
-	for i := range len(s) {
-		x := letterValues[s[i]]
-		seen |= x
-		v, bits = v<<5|uint64(x&31), bits+5
+	if len(s) > 0 {
+		v := uint64(0)
+		for i := range len(s) {
+			c := letterValues[s[i]]
+			v, seen = v<<5|uint64(c), seen|c
+		}
+		dst = binary.BigEndian.AppendUint64(dst, v<<(64-5*len(s)))
 	}
 	if seen == noLetter {
-		return dst, false
+		return nil, false
 	}
-	for v <<= 64 - bits; bits > 0; v, bits = v<<8, bits-8 {
-		out = append(out, byte(v>>56))
-	}
-	return out, true
+	return dst[:end], true
 }
 
 // appendHash appends the bytes of a hash whose text is s, if s is that of one.

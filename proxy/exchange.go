@@ -71,6 +71,7 @@ type exchange struct {
 	subject string
 	origin  netip.Addr
 	target  target
+	same    audit.Same // what the entries about it have in common
 
 	// What few requests have.
 	owed     store.Command                       // stores the subject's id, where the store was away

@@ -349,7 +349,7 @@ func (x *exchange) seal(plain []byte, key string) []byte {
 
 func (x *exchange) sealEntry(e *audit.Entry) []byte {
 	from := len(x.arena)
-	x.arena = x.s.sealing().Seal(x.arena, e)
+	x.arena = x.s.sealing().SealSame(x.arena, e, &x.same)
 	return x.arena[from:len(x.arena):len(x.arena)]
 }
 
