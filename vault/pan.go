@@ -2,6 +2,7 @@ package vault
 
 import (
 	"crypto/subtle"
+	"encoding/binary"
 
 	"chaperone/vault/keys"
 )
@@ -71,21 +72,38 @@ func firstIndex(first byte) int {
 // luhn returns the sum of Luhn's formula modulo ten, zero for a valid number;
 // ok is false where there is anything but digits.
 func luhn(digits []byte) (sum int, ok bool) {
-	total, most := uint(0), byte(0)
-	for rest := digits; len(rest) > 0; {
-		d := rest[len(rest)-1] - '0'
-		total, most = total+uint(d), max(most, d)
-		if rest = rest[:len(rest)-1]; len(rest) > 0 {
-			d = rest[len(rest)-1] - '0'
-			total, most = total+uint(doubled[d&15]), max(most, d)
-			rest = rest[:len(rest)-1]
+	total, wrong := uint64(0), uint64(0)
+	for len(digits) > 0 {
+		// Eight digits from the end, the last one in the uppermost byte; zeros
+		// stand in for those that there are not.
+		eight := zeros
+		if n := len(digits) - 8; n >= 0 {
+			eight, digits = binary.LittleEndian.Uint64(digits[n:]), digits[:n]
+		} else {
+			for _, d := range digits {
+				eight = eight>>8 | uint64(d)<<56
+			}
+			digits = nil
 		}
+		// A digit has a three above, also with six more.
+		wrong |= (eight&upper ^ zeros) | ((eight+sixes)&upper ^ zeros)
+		eight &^= upper
+		once, twice := eight>>8&each, eight&each
+		over := (twice + each&fives) >> 7 & ones // twice five to nine is ten to eighteen, whose digits are nine less
+		total += (once + 2*twice - 9*over) * ones >> 48
 	}
-	return int(total % 10), most <= 9
+	return int(total % 10), wrong == 0
 }
 
-// doubled is what a digit counts that Luhn's formula doubles.
-var doubled = [16]byte{0, 2, 4, 6, 8, 1, 3, 5, 7, 9}
+// Words of eight digits, and of four in the lower bytes of pairs.
+const (
+	zeros = uint64(0x3030303030303030)
+	upper = 0xf0f0f0f0f0f0f0f0
+	sixes = 0x0606060606060606
+	each  = 0x00ff00ff00ff00ff
+	fives = 0x7b7b7b7b7b7b7b7b // and five is 128
+	ones  = 0x0001000100010001
+)
 
 // symbolOf returns the card's first digit and the slot that a token names; ok
 // is false where token does not have the shape of a pan token.

@@ -398,3 +398,36 @@ func TestPANNoAllocation(t *testing.T) {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }
+
+// TestLuhn holds the sum to the formula, digit by digit, and sees every byte
+// that is none at every place.
+func TestLuhn(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := range 40 {
+		for range 200 {
+			digits := make([]byte, n)
+			want := 0
+			for i := range digits {
+				d := r.IntN(10)
+				digits[n-1-i] = byte('0' + d)
+				if d *= 1 + i%2; d > 9 {
+					d -= 9
+				}
+				want += d
+			}
+			if sum, ok := luhn(digits); sum != want%10 || !ok {
+				t.Fatalf("%s: %d, %t, want %d", digits, sum, ok, want%10)
+			}
+		}
+		digits := bytes.Repeat([]byte("9"), n)
+		for i := range digits {
+			for c := range 256 {
+				digits[i] = byte(c)
+				if _, ok := luhn(digits); ok != ('0' <= c && c <= '9') {
+					t.Fatalf("%q: %t", digits, ok)
+				}
+			}
+			digits[i] = '9'
+		}
+	}
+}

@@ -6,7 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
-	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -14,10 +14,18 @@ import (
 // macs are the HMACs under the subkeys of derive, by purpose. Purposes are
 // constants of the code, so there are few of them and none is ever removed.
 type macs struct {
-	pools atomic.Pointer[map[string]*sync.Pool] // of *mac; never changed, nil when closed
+	pools atomic.Pointer[[]macPool] // never changed, nil when closed
 
 	mu     sync.Mutex // over what follows, and the exchange of pools
 	master []byte     // the key derive; a copy of its own
+}
+
+// macPool is the HMACs of a purpose. A list of them is quicker to search than a
+// map is: purposes are few, nearly all of another length, and a constant is most
+// often the very same bytes.
+type macPool struct {
+	purpose string
+	pool    *sync.Pool // of *mac
 }
 
 // mac is one HMAC, and the room in which its input is gathered: many short
@@ -32,30 +40,40 @@ type mac struct {
 
 func newMACs(master []byte) *macs {
 	m := &macs{master: append([]byte(nil), master...)}
-	m.pools.Store(new(map[string]*sync.Pool))
+	m.pools.Store(new([]macPool))
 	return m
 }
 
 func (m *macs) pool(purpose string) *sync.Pool {
+	if p := find(m.live(), purpose); p != nil {
+		return p
+	}
+	return m.add(purpose)
+}
+
+func (m *macs) live() []macPool {
 	pools := m.pools.Load()
 	if pools == nil {
 		panic("keys: the ring is closed")
 	}
-	if p := (*pools)[purpose]; p != nil {
-		return p
+	return *pools
+}
+
+func find(pools []macPool, purpose string) *sync.Pool {
+	for i := range pools {
+		if p := &pools[i]; p.purpose == purpose {
+			return p.pool
+		}
 	}
-	return m.add(purpose)
+	return nil
 }
 
 // add makes the pool of a purpose that is asked for for the first time.
 func (m *macs) add(purpose string) *sync.Pool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	pools := m.pools.Load()
-	if pools == nil {
-		panic("keys: the ring is closed")
-	}
-	if p := (*pools)[purpose]; p != nil {
+	pools := m.live()
+	if p := find(pools, purpose); p != nil {
 		return p
 	}
 	subkey, err := hkdf.Expand(sha256.New, m.master, "chaperone/mac/1/"+purpose, sha256.Size)
@@ -63,9 +81,7 @@ func (m *macs) add(purpose string) *sync.Pool {
 		panic(err) // it fails only for lengths beyond 255 hashes
 	}
 	p := &sync.Pool{New: func() any { return &mac{h: hmac.New(sha256.New, subkey)} }}
-	more := make(map[string]*sync.Pool, len(*pools)+1)
-	maps.Copy(more, *pools)
-	more[purpose] = p
+	more := append(slices.Clip(pools), macPool{purpose, p})
 	m.pools.Store(&more)
 	return p
 }
