@@ -21,34 +21,20 @@ const (
 	classWide    // first byte of a longer character that may be one of these
 )
 
-// byteClass is the class of every byte as the first of a character.
-var byteClass = func() (t [256]class) {
-	for c := '0'; c <= '9'; c++ {
-		t[c] = classDigit
-	}
-	t[' '], t['\t'] = classBlank, classBlank
-	t['\n'], t['\v'], t['\f'], t['\r'] = classLine, classLine, classLine, classLine
-	t['-'] = classDash
-	t['.'], t['_'], t['/'] = classWeak, classWeak, classWeak
-	wide := func(r rune) { t[string(r)[0]] = classWide }
-	for _, r := range unicode.Nd.R16 {
-		for c := rune(r.Lo); c <= rune(r.Hi); c++ {
-			if c >= utf8.RuneSelf {
-				wide(c)
-			}
-		}
-	}
-	for _, r := range unicode.Nd.R32 {
-		wide(rune(r.Lo))
-		wide(rune(r.Hi))
-	}
-	for r := rune(utf8.RuneSelf); r <= 0xFFFF; r++ {
-		if wideClass(r) != classOther {
-			wide(r)
-		}
-	}
-	return t
-}()
+// byteClass is the class of every byte as the first of a character. It is written
+// out, so that the start of a process does not go over all of Unicode;
+// TestByteClass does.
+var byteClass = [256]class{
+	'0': classDigit, '1': classDigit, '2': classDigit, '3': classDigit, '4': classDigit,
+	'5': classDigit, '6': classDigit, '7': classDigit, '8': classDigit, '9': classDigit,
+	' ': classBlank, '\t': classBlank,
+	'\n': classLine, '\v': classLine, '\f': classLine, '\r': classLine,
+	'-': classDash,
+	'.': classWeak, '_': classWeak, '/': classWeak,
+	0xC2: classWide, 0xCD: classWide, 0xD8: classWide, 0xD9: classWide, 0xDB: classWide, 0xDF: classWide,
+	0xE0: classWide, 0xE1: classWide, 0xE2: classWide, 0xE3: classWide, 0xEA: classWide, 0xEF: classWide,
+	0xF0: classWide,
+}
 
 // wideClass is the class of a separator beyond ASCII.
 func wideClass(r rune) class {

@@ -86,17 +86,14 @@ var pow10 = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e
 // IsPAN judges a value that somebody calls a card number; FindPANs, which
 // judges text, passes over a few more (see the package's comment).
 func IsPAN(digits []byte) bool {
-	g, ok := readASCII(digits)
-	if !ok {
-		return false
-	}
-	return judge(g.value, g.n, g.luhn())
+	d, ok := readDigits(digits)
+	return ok && judge(d.value, d.n, d.luhn)
 }
 
 // IsLuhnPAN is IsPAN and Luhn together.
 func IsLuhnPAN(digits []byte) bool {
-	g, ok := readASCII(digits)
-	return ok && g.luhn() && judge(g.value, g.n, true)
+	d, ok := readDigits(digits)
+	return ok && d.luhn && judge(d.value, d.n, true)
 }
 
 // Luhn reports whether ASCII digits, at least two of them and nothing else,
@@ -133,20 +130,4 @@ func gtin(value uint64, n int) bool {
 		weight = 4 - weight
 	}
 	return sum%10 == 0
-}
-
-// readASCII reads at most nineteen ASCII digits that are all of b.
-func readASCII(b []byte) (group, bool) {
-	var g group
-	if len(b) == 0 || len(b) > maxDigits {
-		return g, false
-	}
-	for _, c := range b {
-		d := c - '0'
-		if d > 9 {
-			return g, false
-		}
-		g.add(d)
-	}
-	return g, true
 }

@@ -60,8 +60,8 @@ func readNumber(b []byte) (n number, ok bool) {
 	exponent := 0
 	if i < len(b) && b[i]|0x20 == 'e' {
 		exponent, n.exponent, i = readExponent(b, i+1)
-		if g, small := readASCII(n.exponent); small {
-			n.inExponent = judge(g.value, g.n, g.luhn())
+		if d, small := readDigits(n.exponent); small {
+			n.inExponent = judge(d.value, d.n, d.luhn)
 		}
 	}
 	if len(whole) == 0 || i != len(b) {

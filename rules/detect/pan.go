@@ -62,9 +62,9 @@ func (g *group) luhn() bool { return g.sums.once%10 == 0 }
 // digits, what is left holds no card number.
 func FindPANs(dst []Span, text []byte) []Span {
 	if len(text) <= maxDigits {
-		if g, ok := readASCII(text); ok { // a card's own member, mostly
-			if judge(g.value, g.n, g.luhn()) && !gtin(g.value, g.n) {
-				dst = append(dst, Span{End: len(text), Kind: PAN, Digits: g.n})
+		if d, ok := readDigits(text); ok { // a card's own member, mostly
+			if d.card() {
+				dst = append(dst, Span{End: len(text), Kind: PAN, Digits: d.n})
 			}
 			return dst
 		}

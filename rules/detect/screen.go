@@ -6,9 +6,17 @@ import (
 	"math/bits"
 )
 
-// suspicious reports whether a JSON text is worth the guard's walk. It looks
-// at eight bytes at a time and knows nothing of strings: what it clears holds
-// no card number, whatever the bytes mean.
+// suspicious reports whether a JSON text is worth the guard's walk. It knows
+// nothing of strings: what it clears holds no card number, whatever the bytes
+// mean.
+func suspicious(b []byte) bool {
+	if blocks {
+		return suspiciousBlocks(b)
+	}
+	return suspiciousWords(b)
+}
+
+// suspiciousWords is suspicious, eight bytes at a time.
 //
 // Between two digits of a card there are at most maxGap plain characters;
 // anything more is escapes, which hold a backslash, or bytes beyond ASCII. So
@@ -17,7 +25,7 @@ import (
 // "\uFEFF - " the last eight bytes hold none of them). Only a chain with the
 // digits of a card is looked at; what begins a character beyond ASCII may be
 // one. A number of fewer digits can be a card only by its exponent.
-func suspicious(b []byte) bool {
+func suspiciousWords(b []byte) bool {
 	var (
 		start, digits int    // of the chain
 		escaped       bool   // the word before holds a backslash
@@ -129,23 +137,28 @@ func together(chain []byte) bool {
 // the word at i.
 func exponentNumbers(b []byte, i int, marks uint64) bool {
 	for ; marks != 0; marks &= marks - 1 {
-		at := i + bits.TrailingZeros64(marks)>>3
-		if at+1 >= len(b) || !numberByte[b[at+1]] {
-			continue
-		}
-		start := at
-		for start > 0 && numberByte[b[start-1]] && at-start < maxMantissa {
-			start--
-		}
-		if at-start == maxMantissa {
-			return true
-		}
-		var buf [maxDigits]byte
-		if _, ok := PANNumber(buf[:0], b[start:numberEnd(b, at)]); ok {
+		if exponentNumber(b, i+bits.TrailingZeros64(marks)>>3) {
 			return true
 		}
 	}
 	return false
+}
+
+// exponentNumber looks at the number whose exponent's e, perhaps, is b[at].
+func exponentNumber(b []byte, at int) bool {
+	if at == 0 || b[at-1]-'0' > 9 || at+1 >= len(b) || !numberByte[b[at+1]] {
+		return false
+	}
+	start := at
+	for start > 0 && numberByte[b[start-1]] && at-start < maxMantissa {
+		start--
+	}
+	if at-start == maxMantissa {
+		return true
+	}
+	var buf [maxDigits]byte
+	_, ok := PANNumber(buf[:0], b[start:numberEnd(b, at)])
+	return ok
 }
 
 // maxMantissa is the length from which a number with an exponent is left to
