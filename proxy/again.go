@@ -53,7 +53,7 @@ func (x *exchange) holdPrimary() *heldLeg {
 // must not be stored. A policy that would is not loaded; this is the second
 // look.
 func (x *exchange) sensitive(leg int) bool {
-	for _, d := range x.legs[leg].chosen {
+	for _, d := range x.legs[leg].view.Chosen() {
 		label := x.p.plan.Label(d.Label)
 		if label != rules.NoLabel && x.p.plan.Labels[x.p.plan.Labels[label].Family].Name == "sad" && d.Form < rules.Drop {
 			return true
@@ -91,7 +91,7 @@ func (x *exchange) sendAgain(c *claim) (look bool, e *reason.Error) {
 	x.legs[r.Primary].key = c.Primary.Key
 	x.address()
 	x.addLegs(entry)
-	x.decided(x.legs[r.Primary].chosen, u.dest.Name)
+	entry.Prepared = append(entry.Prepared, x.legs[r.Primary].prepared...)
 	if err := x.s.recordEntry(entry); err != nil {
 		turn.giveBack(x.s.work)
 		return false, refuse(reason.StoreUnavailable, "the store did not take the record in time, so nothing is forwarded")

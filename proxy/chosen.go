@@ -12,6 +12,7 @@ import (
 // prepared is what the log and the metrics make of a choice of the engine. It
 // is made once, when a request makes the choice first.
 type prepared struct {
+	to       string
 	template *audit.Template
 	counter  admin.Counter
 }
@@ -23,15 +24,36 @@ type choices struct {
 	mu   sync.Mutex // over changes
 }
 
-// prepare returns what is prepared of a choice about what goes to a
-// destination or a caller, by its name.
-func (y *policy) prepare(c *rewrite.Choice, to string) *prepared {
-	if list := y.choices.list.Load(); list != nil && c.Number < len(*list) {
-		if p := (*list)[c.Number].Load(); p != nil && p.template.To() == audit.Name(to) {
-			return p
-		}
+// prepare appends what was chosen about what goes to a destination or a caller,
+// by its name, as the log has it, and counts it.
+//
+//go:noinline
+func (y *policy) prepare(dst []audit.Prepared, chosen []rewrite.Chosen, to string) []audit.Prepared {
+	var known []atomic.Pointer[prepared]
+	if list := y.choices.list.Load(); list != nil {
+		known = *list
 	}
+	for i := range chosen {
+		c := &chosen[i]
+		var p *prepared
+		if n := c.Choice.Number; n < len(known) {
+			p = known[n].Load()
+		}
+		if p == nil || p.to != to {
+			p = y.prepareChoice(c.Choice, to)
+		}
+		p.counter.Add(c.Count)
+		dst = append(dst, audit.Prepared{Template: p.template, Count: c.Count})
+	}
+	return dst
+}
+
+// prepareChoice prepares a choice.
+//
+//go:noinline
+func (y *policy) prepareChoice(c *rewrite.Choice, to string) *prepared {
 	p := &prepared{
+		to: to,
 		template: y.names.Template(audit.Decision{Rule: audit.Name(c.Rule), Pattern: audit.Name(c.Pattern), Label: audit.Name(c.Label),
 			Class: audit.Name(c.Class), Form: audit.Name(c.Form.String()), To: audit.Name(to)}),
 		counter: y.metrics.Decided(c.Label, c.Form),
@@ -57,16 +79,8 @@ func (c *choices) keep(number int, p *prepared) {
 	(*list)[number].Store(p)
 }
 
-// count counts what was chosen about what goes to somebody.
+// count counts what was chosen about what goes to the caller, and prepares it
+// for the log.
 func (x *exchange) count(chosen []rewrite.Chosen, to string) {
-	for i := range chosen {
-		x.p.prepare(chosen[i].Choice, to).counter.Add(chosen[i].Count)
-	}
-}
-
-// decided adds what was chosen to the exchange's entry.
-func (x *exchange) decided(chosen []rewrite.Chosen, to string) {
-	for i := range chosen {
-		x.entry.Prepared = append(x.entry.Prepared, audit.Prepared{Template: x.p.prepare(chosen[i].Choice, to).template, Count: chosen[i].Count})
-	}
+	x.prepared = x.p.prepare(x.prepared[:0], chosen, to)
 }

@@ -22,12 +22,15 @@ func TestPreparedOnce(t *testing.T) {
 	for i := range all {
 		all[i] = &rewrite.Choice{Rule: "labels.pan", Pattern: fmt.Sprintf("a%d", i), Label: "pan", Form: rules.Mask, Number: i}
 	}
+	prepare := func(c *rewrite.Choice, to string) audit.Prepared {
+		return y.prepare(nil, []rewrite.Chosen{{Choice: c, Count: 3}}, to)[0]
+	}
 	var group sync.WaitGroup
 	for range 4 {
 		group.Go(func() {
 			for i := range all {
 				for _, to := range []string{"ehr", "ledger"} {
-					d := y.prepare(all[(i*7)%many], to).template.Decision()
+					d := prepare(all[(i*7)%many], to).Template.Decision()
 					if want := fmt.Sprintf("a%d", (i*7)%many); string(d.Pattern) != want || string(d.To) != to || d.Form != "mask" || d.Label != "pan" {
 						t.Errorf("choice %s to %s is prepared as %+v", want, to, d)
 					}
@@ -37,8 +40,8 @@ func TestPreparedOnce(t *testing.T) {
 	}
 	group.Wait()
 	for _, c := range all {
-		first := y.prepare(c, "ehr")
-		if y.prepare(c, "ehr") != first {
+		first := prepare(c, "ehr")
+		if again := prepare(c, "ehr"); again.Template != first.Template || again.Count != 3 {
 			t.Fatal("it was prepared again")
 		}
 	}

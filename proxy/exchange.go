@@ -65,8 +65,7 @@ type exchange struct {
 	claim   claim
 	tokens  resolver
 	answer  storedAnswer
-	may     func() bool // mayCall
-	call    call
+	call    call // of the primary
 	resp    fasthttp.Response
 	subject string
 	origin  netip.Addr
@@ -93,7 +92,7 @@ type leg struct {
 	status   int
 	key      string
 	body     []byte           // rendered; the request's own bytes where nothing changes
-	chosen   []rewrite.Chosen // what was decided about it
+	prepared []audit.Prepared // what was decided about it, for the log
 	target   []byte
 	fields   []field
 	view     *rewrite.View // on the slate
@@ -124,7 +123,7 @@ func (s *Server) begin(ctx *inbound) *exchange {
 	x, ok := s.exchanges.Get().(*exchange)
 	if !ok {
 		x = &exchange{s: s, unit: new(store.Unit)}
-		x.may = x.mayCall
+		x.call.resp, x.call.may = &x.resp, x.mayCall
 	}
 	x.p = s.policy.Load()
 	x.ctx = ctx
@@ -205,7 +204,7 @@ func (l *leg) reset(s *Server) {
 	clear(l.buf)
 	l.buf, l.texts, l.target = s.keep(l.buf), empty(l.texts), empty(l.target)
 	l.body, l.key, l.view, l.status, l.ordered = nil, "", nil, 0, false
-	l.chosen, l.fields, l.parts, l.forms = l.chosen[:0], l.fields[:0], l.parts[:0], l.forms[:0]
+	l.prepared, l.fields, l.parts, l.forms = l.prepared[:0], l.fields[:0], l.parts[:0], l.forms[:0]
 }
 
 // keep gives back a zeroed buffer, empty, if it is to be used again with the
@@ -264,9 +263,9 @@ func (x *exchange) setLegs(n int) {
 	}
 }
 
-// textRoom is what the ids and keys of a request with one leg have room in, and
-// where its legs stand.
-const textRoom = idLetters + 2*keyLetters + 60
+// textRoom is what the ids, keys and names of a request with one leg have room
+// in, and where its legs stand.
+const textRoom = idLetters + 5*keyLetters + 108
 
 // noted takes what was appended to x.text as a text of its own: nobody writes
 // into that again.

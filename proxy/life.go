@@ -15,8 +15,8 @@ import (
 // handle is the life of one request (DESIGN §3).
 func (s *Server) handle(ctx *inbound) {
 	x := s.begin(ctx)
-	defer s.end(x)
-	x.attend()
+	x.attend() // which does not panic
+	s.end(x)
 }
 
 // attend sees a request to its answer, whatever happens.
@@ -108,7 +108,7 @@ func (x *exchange) decide() *reason.Error {
 		}
 		if r.Legs[i].Items == rules.ItemsClass && !x.req.HasClass(r.Legs[i].Class) {
 			if i == r.Primary {
-				return &reason.Error{Code: reason.ClassAbsent, Rule: x.legRule(i), Offset: -1, Detail: "the basket has no item of the primary leg's class"}
+				return x.refuseLeg(i, reason.ClassAbsent, "the basket has no item of the primary leg's class")
 			}
 			l.state = audit.LegSkipped
 			continue
@@ -146,6 +146,13 @@ func (x *exchange) legRule(i int) string {
 	return "routes." + r.Name + ".legs." + r.Legs[i].Name
 }
 
+// refuseLeg makes a refusal that a leg is the place of.
+//
+//go:noinline
+func (x *exchange) refuseLeg(i int, code reason.Code, detail string) *reason.Error {
+	return &reason.Error{Code: code, Rule: x.legRule(i), Offset: -1, Detail: detail}
+}
+
 // render makes the bytes of every leg and checks them: no card number leaves
 // for a destination that may not see it, whatever the engine decided.
 func (x *exchange) render() *reason.Error {
@@ -166,11 +173,9 @@ func (x *exchange) render() *reason.Error {
 		}
 		if !u.sees && x.leaks(l) {
 			x.p.metrics.EgressBlocked(u.index)
-			return &reason.Error{Code: reason.EgressBlocked, Rule: x.legRule(i), Offset: -1,
-				Detail: "a card number would have left for a destination that may not see it"}
+			return x.refuseLeg(i, reason.EgressBlocked, "a card number would have left for a destination that may not see it")
 		}
-		l.chosen = append(l.chosen[:0], l.view.Chosen()...)
-		x.count(l.chosen, u.dest.Name)
+		l.prepared = x.p.prepare(l.prepared[:0], l.view.Chosen(), u.dest.Name)
 	}
 	return nil
 }

@@ -146,7 +146,7 @@ func (x *exchange) addAnswer(u *store.Unit, entry *audit.Entry) {
 		return
 	}
 	u.Commands = x.tokens.store(u.Commands, entry)
-	x.decided(x.ansView.Chosen(), x.p.plan.Callers[x.caller].Name)
+	entry.Prepared = append(entry.Prepared, x.prepared...)
 }
 
 // dropBodies deletes the large bodies that the outcome leaves nobody to send.
@@ -245,6 +245,9 @@ func (x *exchange) setLegStates(state audit.LegState) {
 	}
 }
 
+// addLegs adds where the legs stand to an entry.
+//
+//go:noinline
 func (x *exchange) addLegs(e *audit.Entry) {
 	r := &x.p.plan.Routes[x.route]
 	for i := range r.Legs {

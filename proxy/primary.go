@@ -18,28 +18,38 @@ func (x *exchange) forward() {
 	spec := &r.Legs[r.Primary]
 	u := x.p.upstreams[spec.Destination]
 	began := x.at // the record was acknowledged then, or the turn taken
-	x.call = call{began: began, deadline: began.Add(u.timeout), method: x.method(spec), message: x.wire[x.head:], tail: x.tail, resp: &x.resp, may: x.may}
-	how, err := u.do(&x.call)
+	k := &x.call  // its other members are as begin has made them
+	k.began, k.deadline, k.method, k.message, k.tail = began, began.Add(u.timeout), x.method(spec), x.wire[x.head:], x.tail
+	how, err := u.do(k)
 	if how == answered {
 		x.looked(x.call.ended)
 	} else {
 		x.look()
 	}
 	x.waited = x.at.Sub(began)
+	if how != answered {
+		x.unanswered(u, how, err)
+		return
+	}
+	x.p.metrics.Upstream(u.index, x.waited)
+	x.answered(u)
+}
+
+// unanswered ends an exchange whose primary has given no answer.
+//
+//go:noinline
+func (x *exchange) unanswered(u *upstream, how sending, err error) {
 	switch {
 	case how == sentNothing:
 		x.called = false
 		x.p.metrics.Leg(u.index, admin.LegUnreachable)
 		x.void(err)
-	case how == sentSome && timedOut(err):
+	case timedOut(err):
 		x.p.metrics.Leg(u.index, admin.LegTimeout)
 		x.doubt(reason.PrimaryTimeout, 0)
-	case how == sentSome:
+	default:
 		x.p.metrics.Leg(u.index, admin.LegBroken)
 		x.doubt(reason.PrimaryInDoubt, 0)
-	default:
-		x.p.metrics.Upstream(u.index, x.waited)
-		x.answered(u)
 	}
 }
 

@@ -213,17 +213,10 @@ func (x *exchange) compose() {
 	r := &x.p.plan.Routes[x.route]
 	c := &x.claim
 	c.At = x.wall.UnixMilli()
-	x.names = store.NamesOf(x.key, x.attempt)
+	x.names = store.NamesIn(x.noted(store.AppendNames(x.text, x.key, x.attempt)), x.key)
 	command(u, store.SetOnce).Key = x.names.Claim
-	for i := range c.Legs {
-		held := &c.Legs[i]
-		if !x.legs[held.Leg].ordered {
-			held.Group = x.groupOfRequest(held.Leg)
-		}
-		x.placeLarge(held)
-	}
-	if c.Primary != nil {
-		x.placeLarge(c.Primary)
+	if len(c.Legs) > 0 || c.Primary != nil {
+		x.placeHeld()
 	}
 	if r.Followed != nil && x.hasKey {
 		x.keepSale()
@@ -243,16 +236,40 @@ func (x *exchange) compose() {
 	doubt.Queue, doubt.Member, doubt.Score = store.Doubt, x.names.Doubt, c.At
 	x.addLegs(entry)
 	for i := range x.legs {
-		to := x.p.plan.Destinations[r.Legs[i].Destination].Name
 		switch l := &x.legs[i]; {
 		case l.unwanted:
-			// The decision is taken here, once: a delivery does not ask again.
-			entry.Decisions = append(entry.Decisions, audit.Decision{Rule: audit.Name(x.legRule(i) + whenRule), Form: audit.Name(rules.Drop.String()), To: audit.Name(to), Count: 1})
+			x.leftOut(entry, i)
 		case l.state != audit.LegSkipped:
-			x.decided(l.chosen, to)
+			entry.Prepared = append(entry.Prepared, l.prepared...)
 		}
 	}
 	u.Entries = append(u.Entries, x.sealEntry(entry))
+}
+
+// leftOut adds to an entry that a leg's condition did not hold. That is decided
+// once: a delivery does not ask again.
+//
+//go:noinline
+func (x *exchange) leftOut(entry *audit.Entry, i int) {
+	to := x.p.plan.Destinations[x.p.plan.Routes[x.route].Legs[i].Destination].Name
+	entry.Decisions = append(entry.Decisions, audit.Decision{Rule: audit.Name(x.legRule(i) + whenRule), Form: audit.Name(rules.Drop.String()), To: audit.Name(to), Count: 1})
+}
+
+// placeHeld adds what the held legs have in the store besides the claim.
+//
+//go:noinline
+func (x *exchange) placeHeld() {
+	c := &x.claim
+	for i := range c.Legs {
+		held := &c.Legs[i]
+		if !x.legs[held.Leg].ordered {
+			held.Group = x.groupOfRequest(held.Leg)
+		}
+		x.placeLarge(held)
+	}
+	if c.Primary != nil {
+		x.placeLarge(c.Primary)
+	}
 }
 
 // command adds a command to a unit, to be filled in.
@@ -270,15 +287,23 @@ func command(u *store.Unit, kind store.Kind) *store.Command {
 // placeLarge adds the register of a large body to the unit.
 func (x *exchange) placeLarge(held *heldLeg) {
 	if held.Large {
-		key := store.RequestBodyKey(x.key, x.attempt, held.Leg, x.id)
-		x.unit.Commands = append(x.unit.Commands, store.Command{Kind: store.SetOnce, Key: key, Value: x.s.ring.Seal(nil, held.Body, []byte(key))})
+		x.placeApart(held)
 	}
+}
+
+//go:noinline
+func (x *exchange) placeApart(held *heldLeg) {
+	key := store.RequestBodyKey(x.key, x.attempt, held.Leg, x.id)
+	command(x.unit, store.SetOnce).Key = key
+	x.unit.Commands[len(x.unit.Commands)-1].Value = x.s.ring.Seal(nil, held.Body, []byte(key))
 }
 
 // whenRule ends the name of a leg's condition, as decisions and refusals have it.
 const whenRule = ".when"
 
 // hold describes a leg that waits for the outcome.
+//
+//go:noinline
 func (x *exchange) hold(i int) heldLeg {
 	r := &x.p.plan.Routes[x.route]
 	spec, l := &r.Legs[i], &x.legs[i]
@@ -289,7 +314,7 @@ func (x *exchange) hold(i int) heldLeg {
 		held.Fields = append(held.Fields, heldField{f.name, string(f.value)})
 	}
 	l.forms = l.forms[:0]
-	for _, d := range l.chosen {
+	for _, d := range l.view.Chosen() {
 		f := heldForm{d.Label, d.Form}
 		if d.Label != "" && d.Form < rules.Drop && d.Rule != "keep" && !slices.Contains(l.forms, f) {
 			l.forms = append(l.forms, f)
@@ -361,10 +386,14 @@ func (x *exchange) newEntry(kind audit.Kind, result audit.Result, code reason.Co
 
 // entryNow is newEntry where the clock was looked at a moment ago. The entry
 // stands on the slate.
+//
+//go:noinline
 func (x *exchange) entryNow(kind audit.Kind, result audit.Result, code reason.Code) *audit.Entry {
 	x.sit()
 	e := &x.entry
-	*e = audit.Entry{Legs: e.Legs[:0], Prepared: e.Prepared[:0], Tokens: e.Tokens[:0]}
+	legs, made, tokens := e.Legs[:0], e.Prepared[:0], e.Tokens[:0]
+	*e = audit.Entry{}
+	e.Legs, e.Prepared, e.Tokens = legs, made, tokens
 	e.Time, e.Kind, e.Request, e.Origin = x.wall, kind, audit.ID(x.id), x.origin
 	e.Plan, e.Key, e.Subject = audit.ID(x.p.plan.Hash), audit.ID(x.key), audit.ID(x.subject)
 	e.Result, e.Reason = result, code

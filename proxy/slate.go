@@ -23,6 +23,8 @@ type slate struct {
 	views   []*rewrite.View // of the legs
 	ansView *rewrite.View
 
+	prepared []audit.Prepared // what was chosen about the answer
+
 	entry   audit.Entry
 	input   []byte // what the body's MAC is of; then the head of the primary's message
 	scratch []byte // empty between its uses, and zeroed beyond its length
@@ -90,6 +92,7 @@ func (t *slate) wipe(s *Server) {
 	t.req.Reset()
 	t.ans.Reset()
 	t.ansView.Reset()
+	t.prepared = t.prepared[:0]
 	for _, v := range t.views {
 		v.Reset()
 	}

@@ -23,13 +23,13 @@ func (x *exchange) decideTexts(i int) *reason.Error {
 		}
 		text, ok := x.target.capture(&r.Path, s.Capture)
 		if !ok {
-			return &reason.Error{Code: reason.Internal, Rule: x.legRule(i), Offset: -1, Detail: "a capture of the leg's path is not one of the route's"}
+			return x.refuseLeg(i, reason.Internal, "a capture of the leg's path is not one of the route's")
 		}
 		if e := x.decideText(i, partCapture, rules.SourceCapture, s.Capture, text); e != nil {
 			return e
 		}
 		if l.parts[len(l.parts)-1].text.Dropped() {
-			return &reason.Error{Code: reason.Blocked, Rule: x.legRule(i), Offset: -1, Detail: "the destination may not see a part of the path"}
+			return x.refuseLeg(i, reason.Blocked, "the destination may not see a part of the path")
 		}
 	}
 	for _, name := range spec.ForwardQuery {
@@ -115,7 +115,7 @@ func (x *exchange) renderTexts(i int) *reason.Error {
 			continue
 		}
 		if !fieldText(text) {
-			return &reason.Error{Code: reason.Blocked, Rule: x.legRule(i), Offset: -1, Detail: "a header value may not be sent as it is"}
+			return x.refuseLeg(i, reason.Blocked, "a header value may not be sent as it is")
 		}
 		places = append(places, place{p.name, from, len(l.texts)})
 	}

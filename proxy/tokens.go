@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"chaperone/rules"
@@ -244,7 +245,20 @@ func (r *resolver) know(i int, op *rewrite.TokenOp) {
 		key = string(r.key)
 		r.gather(ask{kind: askMinted, op: i, index: key[from:]}, store.Command{Kind: store.Get, Key: key})
 	}
-	r.minted = append(r.minted, minted{label: op.Label, format: rules.FormatPAN, index: key[from:], key: key, card: theCard(op.Raw), token: op.Result})
+	m := r.another()
+	m.label, m.format, m.index, m.key, m.token = op.Label, rules.FormatPAN, key[from:], key, op.Result
+	m.card = theCard(op.Raw)
+}
+
+// another adds an empty minted.
+func (r *resolver) another() *minted {
+	n := len(r.minted)
+	if n == cap(r.minted) {
+		r.minted = slices.Grow(r.minted, 1)
+	}
+	r.minted = r.minted[:n+1]
+	r.minted[n] = minted{}
+	return &r.minted[n]
 }
 
 // again gives a card the token that it had in the message before, as an answer

@@ -20,14 +20,26 @@ type Names struct {
 // NamesOf gives the names of attempt a at key k. They share one allocation.
 func NamesOf(k string, a int) Names {
 	var room [3 * nameRoom]byte
-	b := appendRegister(room[:0], k, 'c', a)
-	claim := len(b)
-	b = appendRegister(b, k, 'o', a)
-	outcome := len(b)
-	b = append(b, k...)
-	b = append(b, '|')
-	all := string(strconv.AppendInt(b, int64(a), 10))
-	return Names{Claim: all[:claim], Outcome: all[claim:outcome], Doubt: all[outcome:]}
+	return NamesIn(string(AppendNames(room[:0], k, a)), k)
+}
+
+// AppendNames appends the text that NamesIn finds the names of attempt a at key
+// k in.
+func AppendNames(dst []byte, k string, a int) []byte {
+	dst = appendRegister(dst, k, 'c', a)
+	dst = appendRegister(dst, k, 'o', a)
+	dst = append(dst, k...)
+	dst = append(dst, '|')
+	return strconv.AppendInt(dst, int64(a), 10)
+}
+
+// NamesIn gives the names in a text that AppendNames has appended for key k. They
+// borrow from it.
+func NamesIn(text, k string) Names {
+	// The digits of the attempt stand in each of the three.
+	digits := (len(text) - 2*(len(registerBegin)+len(k)+len(registerEnd)) - len(k) - 1) / 3
+	register := len(registerBegin) + len(k) + len(registerEnd) + digits
+	return Names{Claim: text[:register], Outcome: text[register : 2*register], Doubt: text[2*register:]}
 }
 
 // UnknownKey names the register that says why the outcome of attempt a is
@@ -130,6 +142,12 @@ func logKey(chain string) string { return "{" + chain + "}:log" }
 // one allocation more.
 const nameRoom = 64
 
+// What stands before the key in a register's name, and behind it (of some sort).
+const (
+	registerBegin = "{r."
+	registerEnd   = "}:x."
+)
+
 func register(k string, sort byte, a int) string {
 	var room [nameRoom]byte
 	return string(appendRegister(room[:0], k, sort, a))
@@ -143,7 +161,7 @@ func legRegister(k string, sort byte, a, n int) string {
 }
 
 func appendRegister(dst []byte, k string, sort byte, a int) []byte {
-	dst = append(dst, "{r."...)
+	dst = append(dst, registerBegin...)
 	dst = append(dst, k...)
 	dst = append(dst, '}', ':', sort, '.')
 	return strconv.AppendInt(dst, int64(a), 10)
