@@ -37,7 +37,7 @@ func (o *initOptions) propose(a *app) ([]initFile, *propose.Proposal, error) {
 		Kind: propose.Kind(o.kind), Path: o.path, Caller: o.pos, KeySHA256: o.keyHash,
 		Processor: o.processor, EHR: o.ehr, Ledger: o.ledger,
 		Agreement: propose.Agreement{Kind: o.agreement, Reference: o.reference, Expires: o.expires},
-		Currency:  strings.ToUpper(o.currency), Procedures: words,
+		Country:   strings.ToUpper(o.country), Currency: strings.ToUpper(o.currency), Procedures: words,
 	})
 	if err != nil {
 		return nil, nil, failed("--as says what the bodies are; docs/first-hour.md has an example", "%w; nothing was written", err)

@@ -218,3 +218,10 @@ var knownWords = func() map[string]string {
 	}
 	return m
 }()
+
+// Spoken returns the detectors of which a member's name says that its value is
+// what they find: nhsNumber, patient_mrn, dateOfBirth.
+func Spoken(name []byte) Detectors {
+	w := words{text: name, at: len(name), name: true}
+	return w.spoken()
+}

@@ -15,6 +15,7 @@ func (d *draft) finish() *Proposal {
 	} else {
 		legs = d.legs()
 	}
+	d.cast(legs)
 	p := &Proposal{Kind: d.kind, Files: []File{{"rules.yaml", d.rules(legs)}}}
 	p.Files = append(p.Files, d.tests(legs)...)
 	if d.kind == Sale && len(d.line.name) > 0 {
@@ -35,6 +36,13 @@ func (d *draft) found() []string {
 		if n := len(d.labels[label]); n > 0 {
 			lines = append(lines, fmt.Sprintf("%s: %s", label, plural(n, "path")))
 		}
+	}
+	var nets []string
+	for _, n := range d.nets {
+		nets = append(nets, n.String())
+	}
+	if len(nets) > 0 {
+		lines = append(lines, "detectors: pan, "+strings.Join(nets, ", "))
 	}
 	if d.kind == Sale {
 		lines = append(lines, fmt.Sprintf("line items at %s; the sums hold in %d of %d", d.items, d.sums.holds, len(d.bodies)))

@@ -160,20 +160,17 @@ func inPayment(f *field) bool {
 
 // byShape looks at the values of a member whose name says nothing.
 func (d *draft) byShape(f *field, covered bool) (string, reason) {
-	if yes, all := f.count(isEmail); yes > 0 {
-		return labelContact, byShape("an e-mail address", yes, all, sure)
-	}
-	if yes, all := f.count(isPhone); yes > 0 && !business.any(folds(f.parents())) {
-		return labelContact, byShape("a phone number", yes, all, likely)
+	if label, why := d.byIdentifier(f, covered); label != "" {
+		return label, why
 	}
 	if covered || business.any(folds(f.parents())) {
 		return "", reason{}
 	}
-	if yes, all := f.count(isSSN); yes > 0 {
-		return labelPHI, byShape("a social security number", yes, all, sure)
-	}
 	if yes, all := f.count(isBirth); yes > 0 {
 		return labelPHI, byShape("a day of birth", yes, all, likely)
+	}
+	if label, why := within(f); label != "" {
+		return label, why
 	}
 	if yes, all := f.count(holdsPAN); yes > 0 {
 		return labelPHI, byShape("a text with a card number in it", yes, all, likely)

@@ -21,6 +21,11 @@ const (
 	madeMoment  = "2026-01-15T10:30:00Z"
 	madeDay     = "2026-01-15"
 	madeBirth   = "1980-02-29"
+	madeSSN     = "219-09-9999"
+	madeNHS     = "999 123 4500"
+	madeMRN     = "A-5571220"
+	madeNPI     = "1234567893"
+	madeIBAN    = "GB82WEST12345698765432"
 	treatName   = "Sample treatment"
 	goodsName   = "Sample face cream"
 	unknownName = "Something new"
@@ -348,12 +353,8 @@ func madeByShape(n *node, f *field) string {
 		return "2031"
 	case n.kind == number:
 		return "7"
-	case isEmail(n):
-		return madeEmail
-	case isPhone(n):
-		return madePhone
-	case isSSN(n):
-		return "900-00-0001"
+	case identifierOf(n) != nil:
+		return identifierOf(n).made
 	case isBirth(n):
 		return madeBirth
 	case isDateTime(n):

@@ -41,6 +41,7 @@ type Options struct {
 	// The addresses of the destinations.
 	Processor, EHR, Ledger string
 	Agreement              Agreement
+	Country                string // its two letters: which identifiers are usual there
 	Currency               string // of the made-up bodies, and of amounts whose body has none
 	Procedures             []byte // the word list of treatments
 }
@@ -148,6 +149,7 @@ type draft struct {
 	cardOnly []mark // what of the payment the processor needs
 	method   []mark // what the ledger may know of it
 	classes  map[string][]rule
+	nets     []net // the detectors of the policy, but for that of cards
 
 	needsRetailWords bool
 

@@ -16,7 +16,7 @@ func options() Options {
 	return Options{
 		Caller: "front-desk", KeySHA256: strings.Repeat("6f", 32),
 		Processor: "http://127.0.0.1:9101", EHR: "http://127.0.0.1:9102", Ledger: "http://127.0.0.1:9103",
-		Agreement: Agreement{"BAA", "EHR-7", "2031-12-31"}, Currency: "USD", Procedures: []byte("botox\nlaser\nfiller\nhydrafacial\nmicroneedling\n"),
+		Agreement: Agreement{"BAA", "EHR-7", "2031-12-31"}, Country: "US", Currency: "USD", Procedures: []byte("botox\nlaser\nfiller\nhydrafacial\nmicroneedling\n"),
 	}
 }
 

@@ -51,12 +51,9 @@ func longDigits(n *node) bool {
 }
 
 var (
-	emailShape    = regexp.MustCompile(`^[^\s@]+@[^\s@]+\.[A-Za-z]{2,}$`)
-	phoneShape    = regexp.MustCompile(`^(\+[0-9][0-9 ().-]{7,20}|\(?[0-9]{2,5}\)?[ .-][0-9]{2,5}([ .-][0-9]{2,5}){0,3})$`)
-	ssnShape      = regexp.MustCompile(`^[0-9]{3}-[0-9]{2}-[0-9]{4}$`)
-	dateShape     = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
-	dateTimeShape = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}`)
-	trackShape    = regexp.MustCompile(`^(%[A-Za-z][0-9]{12,19}\^|;[0-9]{12,19}=)`)
+	// timeShape is what follows the day of a moment.
+	timeShape  = regexp.MustCompile(`^[T ][0-9]{2}:[0-9]{2}`)
+	trackShape = regexp.MustCompile(`^(%[A-Za-z][0-9]{12,19}\^|;[0-9]{12,19}=)`)
 	// codeShape is what a category may look like: a word or three, and no
 	// number that could be somebody's.
 	codeShape = regexp.MustCompile(`^[\pL][\pL&/+-]{0,23}([ _.-][\pL&/+]{1,23}){0,2}$`)
@@ -64,34 +61,35 @@ var (
 	prefixShape = regexp.MustCompile(`^([A-Za-z]{2,5})[-_.]`)
 )
 
-func isText(n *node) bool     { return n.kind == text }
-func isEmail(n *node) bool    { return n.kind == text && emailShape.MatchString(n.text) }
-func isSSN(n *node) bool      { return n.kind == text && ssnShape.MatchString(n.text) }
-func isTrack(n *node) bool    { return n.kind == text && trackShape.MatchString(n.text) }
-func isDateTime(n *node) bool { return n.kind == text && dateTimeShape.MatchString(n.text) }
-func isDate(n *node) bool     { return n.kind == text && dateShape.MatchString(n.text) }
+func isText(n *node) bool  { return n.kind == text }
+func isTrack(n *node) bool { return n.kind == text && trackShape.MatchString(n.text) }
 
-func isPhone(n *node) bool {
-	if n.kind != text || !phoneShape.MatchString(n.text) || isDate(n) || isSSN(n) {
-		return false
+// day reads the date with which a text begins: what follows it, and its year,
+// zero where that has two digits.
+func day(n *node) (rest string, year int, ok bool) {
+	if n.kind != text {
+		return "", 0, false
 	}
-	digits := strings.Count(strings.Map(func(r rune) rune {
-		if unicode.IsDigit(r) {
-			return 'd'
-		}
-		return r
-	}, n.text), "d")
-	return digits >= 9 && digits <= 15
+	size, year := detect.Date([]byte(n.text))
+	return n.text[size:], year, size > 0
+}
+
+func isDate(n *node) bool {
+	rest, _, ok := day(n)
+	return ok && rest == ""
+}
+
+func isDateTime(n *node) bool {
+	rest, _, ok := day(n)
+	return ok && timeShape.MatchString(rest)
 }
 
 // isBirth reports whether a value is a day on which a grown person can have
 // been born.
 func isBirth(n *node) bool {
-	if !isDate(n) {
-		return false
-	}
-	day, err := time.Parse(time.DateOnly, n.text)
-	return err == nil && time.Since(day) > 14*366*24*time.Hour && time.Since(day) < 120*366*24*time.Hour
+	_, year, _ := day(n)
+	age := time.Now().Year() - year
+	return isDate(n) && age > 14 && age < 120
 }
 
 // isEpoch reports whether a number is a moment of these decades, in seconds or

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"chaperone/rules"
+	"chaperone/rules/detect"
 	"chaperone/rules/rewrite"
 )
 
@@ -30,6 +31,10 @@ type node struct {
 	text  string   // of a text, decoded; of a number, as it is written
 	names []string // of an object's members, decoded
 	kids  []*node
+
+	// What the product's detectors find in a value: all that they would find in
+	// a body, which of it each part is taken for, and what the whole value is.
+	found, means, whole detect.Detectors
 }
 
 func (n *node) leaf() bool { return n.kind != object && n.kind != array }
@@ -85,6 +90,7 @@ func parse(body []byte) (*node, error) {
 	if err != nil {
 		return nil, errors.New("it cannot be read") // the scanner has read it: this is not reached
 	}
+	new(finder).look(n, "")
 	return n, nil
 }
 

@@ -81,22 +81,43 @@ func (d *draft) writeLabels(p *page) {
 	p.line("    detect: [pan]", "and any card number found anywhere in the body")
 	p.linef("    token: pan")
 	for _, label := range []string{labelSAD, labelPHI, labelContact, labelSchedule} {
-		if len(d.labels[label]) == 0 && label == labelPHI && d.kind == Sale {
-			p.line("  phi: {}", "no member of the samples, but what was treated: see the classes")
-			continue
-		}
-		if len(d.labels[label]) == 0 && (label != labelPHI || d.kind != Record) {
-			continue
-		}
-		about := map[string]string{labelSAD: "never stored, never queued, never logged"}[label]
-		p.line("  "+label+":", about)
+		nets := d.netsOf(label)
 		var more []string
 		if label == labelPHI && d.kind == Record {
 			more = []string{"@path.id"}
 		}
+		about := map[string]string{labelSAD: "never stored, never queued, never logged"}[label]
+		if len(d.labels[label])+len(more) == 0 {
+			if label == labelPHI && d.kind == Sale {
+				about = "no member of the samples, but what was treated: see the classes"
+			}
+			if len(nets) == 0 {
+				if about != "" && label == labelPHI {
+					p.line("  phi: {}", about)
+				}
+				continue
+			}
+		}
+		p.line("  "+label+":", about)
 		d.writePaths(p, label, more)
+		if len(nets) > 0 {
+			p.line("    detect:", "also wherever else one stands: who may not see the label gets the detector's name")
+		}
+		for _, n := range nets {
+			p.line("      - "+n.String(), n.why.String())
+		}
 	}
 	p.linef("")
+}
+
+// netsOf are the detectors of a label.
+func (d *draft) netsOf(label string) (out []net) {
+	for _, n := range d.nets {
+		if n.label == label {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 func (d *draft) writePaths(p *page, label string, more []string) {

@@ -40,6 +40,7 @@ func (d *draft) tests(legs []leg) []File {
 	}
 	d.testDeclined(p, legs)
 	d.testCardInText(p, legs)
+	d.testIdentifiers(p, legs)
 	d.testRepeat(p, legs)
 	d.testNobody(p)
 	return append([]File{{"rules_test.yaml", []byte(p.String())}}, files...)
@@ -252,6 +253,38 @@ func (d *draft) testCardInText(p *page, legs []leg) {
 			p.linef("        ehr: {has: {%s: \"Card <token>, ask first\"}, lacks: [%s]}", path, value(cardInNote))
 		default:
 			p.linef("        %s: {lacks: [%s]}", l.to, value(cardInNote))
+		}
+	}
+	p.linef("")
+}
+
+// testIdentifiers types what the detectors find into the name of goods, which is
+// no place for it, or else into what the record gets.
+func (d *draft) testIdentifiers(p *page, legs []leg) {
+	f, to := d.carrier(legs)
+	item, text := 0, "Ask first"
+	if n := d.line.name; len(n) > 0 && d.labelled[n[0].path] == "" && slices.Contains(keptBy(n[0], legs), "ledger") {
+		f, to, item, text = n[0], "ledger", 1, goodsName
+	}
+	if f == nil || len(d.nets) == 0 {
+		return
+	}
+	want := text
+	for _, n := range d.nets {
+		text += ", " + n.word + " " + n.made
+		want += ", " + n.word + " [" + n.String() + "]"
+	}
+	if to == "ehr" {
+		want = text
+	}
+	path := quoted(d.concrete(f.path, item))
+	d.begin(p, "what tells of a patient is known wherever it is typed", bodyMixed)
+	p.linef("      with: {%s: %q}", path, text)
+	p.linef("    expect:\n      outcome: released\n      calls:\n        %s: {has: {%s: %q}}", to, quoted(d.concrete(f.path, 0)), want)
+	if to != "ehr" {
+		p.linef("      decisions:")
+		for _, n := range d.nets {
+			p.linef("        - {to: %s, rule: detect.%s, label: %s, form: drop}", to, n, n.label)
 		}
 	}
 	p.linef("")
