@@ -26,6 +26,7 @@ var rank = map[string]int{
 	"vault/ff1":        0,
 	"vault/letters":    -1,
 	"store":            0,
+	"store/socket":     -1,
 	"rules":            1,
 	"rules/basket":     2,
 	"rules/ruletest":   2,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chaperone/proxy/framing"
+	"chaperone/store/socket"
 )
 
 // The bounds of a connection.
@@ -27,6 +28,7 @@ func (s *Server) listen() error {
 		_ = l.Close()
 		return fmt.Errorf("proxy: %s can be reached from outside, and the policy knows no callers", l.Addr())
 	}
+	l = socket.Listener(l)
 	s.hosts = newHosts(l.Addr(), s.o.Listen, s.o.Hosts)
 	if s.o.TLS != nil {
 		l = &secured{Listener: l, config: s.o.TLS.TLS(), s: s}

@@ -5,6 +5,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"chaperone/store/socket"
 )
 
 // upConn is a connection to a destination that knows whether any byte of the
@@ -46,7 +48,7 @@ func dial(addr string, t time.Duration, secure *tls.Config) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &upConn{raw: &countingConn{Conn: tcp}}
+	c := &upConn{raw: &countingConn{Conn: socket.Direct(tcp)}}
 	if sc, ok := tcp.(syscall.Conn); ok {
 		if c.peekConn, err = sc.SyscallConn(); err != nil {
 			_ = tcp.Close()

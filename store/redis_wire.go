@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"chaperone/store/socket"
 )
 
 // wire is one connection to one server, on which programs go as they are, and
@@ -58,6 +60,7 @@ func (w *wire) dial(ctx context.Context) error {
 		}
 		c, err := dialer(ctx, network, addr)
 		if err == nil {
+			c = socket.Direct(c)
 			conn = c
 		}
 		return c, err
