@@ -170,10 +170,24 @@ func TestTriesHoldOverRestarts(t *testing.T) {
 	b := newBed(t, func(b *bed) {
 		b.tune = func(o *Options) { o.Outbox.Tries, o.Outbox.BreakAfter = 6, 1000 }
 	})
-	b.ehr.setAnswer(always(500, ""))
+	// The third try lasts until the proxy takes nothing on any more.
+	third := make(chan struct{})
+	b.ehr.setAnswer(func(n int, _ received) reply {
+		if n == 2 {
+			return reply{status: 500, hang: third}
+		}
+		return reply{status: 500}
+	})
 	b.post("/v1/checkout", checkout(t))
-	b.ehr.await(t, 2)
-	b.stop()
+	b.ehr.await(t, 3)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		b.stop()
+	}()
+	b.until("it is draining", func() bool { return strings.Contains(b.logs.String(), "draining") })
+	close(third)
+	<-stopped
 	before := len(b.ehr.all())
 	d := b.open()
 	tries := 0

@@ -40,7 +40,7 @@ func TestResolveEndsDoubt(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				b := newBed(t, onDoubt(rules.DoubtHold))
-				b.processor.setAnswer(faultThen(1, hangingUntilTheEnd(t, fault)))
+				b.processor.setAnswer(faultThen(1, fault))
 				b.post("/v1/checkout", checkout(t))
 				d := b.doubts()
 				done, err := b.resolve(d[0].Key[:8], charged)
@@ -118,7 +118,7 @@ func TestResolveRefuses(t *testing.T) {
 
 // TestResolveWhileItIsSentAgain: the operator waits for the repeat.
 func TestResolveWhileItIsSentAgain(t *testing.T) {
-	b := newBed(t, onDoubt(rules.DoubtRetry), patient)
+	b := newBed(t, onDoubt(rules.DoubtRetry))
 	b.processor.setAnswer(always(500, `{}`))
 	b.post("/v1/checkout", checkout(t))
 	stuck := make(chan struct{})

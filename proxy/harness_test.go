@@ -28,8 +28,26 @@ import (
 	"chaperone/vault/keys"
 )
 
-// patience bounds every wait of a test for something that must happen.
-const patience = 20 * time.Second
+// patience bounds every wait of a test for something that must happen. It is no
+// measure of anything: a busy machine may need much of it.
+const patience = time.Minute
+
+// dialled holds the proxies' connections to receivers, by their own addresses.
+var dialled sync.Map
+
+// noteDialled has a proxy's connections found in dialled.
+func noteDialled(s *Server) {
+	for _, u := range s.policy.Load().upstreams {
+		dial := u.client.DialTimeout
+		u.client.DialTimeout = func(addr string, most time.Duration) (net.Conn, error) {
+			c, err := dial(addr, most)
+			if err == nil {
+				dialled.Store(c.LocalAddr().String(), c)
+			}
+			return c, err
+		}
+	}
+}
 
 // receiver is a stand-in destination that keeps what it got.
 type receiver struct {
@@ -51,6 +69,7 @@ type reply struct {
 	header map[string]string
 	body   string
 	hang   <-chan struct{} // answer after this
+	silent bool            // never answer; the time that the proxy waits for it is over
 	drop   bool            // close the connection in place of an answer
 	raw    string          // or after these bytes
 }
@@ -78,6 +97,13 @@ func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
 	a := answer(n, got)
 	if a.hang != nil {
 		<-a.hang
+	}
+	if a.silent {
+		if c, ok := dialled.Load(req.RemoteAddr); ok {
+			_ = c.(net.Conn).SetReadDeadline(time.Unix(1, 0))
+		}
+		<-req.Context().Done() // it hangs up
+		return
 	}
 	if a.drop || a.raw != "" {
 		c, _, err := http.NewResponseController(w).Hijack()
@@ -139,6 +165,7 @@ type bed struct {
 	ring                   *keys.Ring
 	open                   func() store.Driver
 	tune                   func(*Options)
+	ready                  func(*Server) // before it serves
 
 	driver store.Driver
 	server *Server
@@ -220,7 +247,7 @@ func (b *bed) start() {
 	b.driver = b.open()
 	o := Options{Plan: plan, Engine: engine, Ring: b.ring, Tokens: vault.New(b.ring, TokenScope), Driver: b.driver,
 		Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", DataDir: b.dir, Version: "test",
-		Limits: Limits{UpstreamTimeout: 2 * time.Second, DrainTimeout: patience},
+		Limits: Limits{ReadTimeout: patience, UpstreamTimeout: patience, DrainTimeout: patience},
 		Outbox: OutboxOptions{Poll: 20 * time.Millisecond, FirstDelay: 10 * time.Millisecond, LongestWait: 50 * time.Millisecond, ParkedWait: 50 * time.Millisecond,
 			FirstProbe: 10 * time.Millisecond, LongestProbe: 50 * time.Millisecond},
 		Logger: slog.New(slog.NewTextHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))}
@@ -230,6 +257,10 @@ func (b *bed) start() {
 	s, err := New(b.t.Context(), o)
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	noteDialled(s)
+	if b.ready != nil {
+		b.ready(s)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	b.server, b.cancel, b.served = s, cancel, make(chan error, 1)

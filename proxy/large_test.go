@@ -5,13 +5,16 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"chaperone/rules/reason"
 )
 
 // TestRoom: what does not fit waits in turn, and no longer than it may.
-func TestRoom(t *testing.T) {
+func TestRoom(t *testing.T) { synctest.Test(t, testRoom) }
+
+func testRoom(t *testing.T) {
 	r := room{all: 10}
 	if !r.enter(6, 0) || !r.enter(4, 0) {
 		t.Fatal("there is room for 6 and 4")
@@ -21,7 +24,6 @@ func TestRoom(t *testing.T) {
 	}
 	in := make(chan int, 3)
 	wait := func(n, waiting int, most time.Duration) {
-		t.Helper()
 		go func() {
 			if r.enter(n, most) {
 				in <- n
@@ -29,19 +31,15 @@ func TestRoom(t *testing.T) {
 				in <- -n
 			}
 		}()
-		tick, end := time.NewTicker(time.Millisecond), time.After(patience)
-		defer tick.Stop()
-		for r.count() != waiting {
-			select {
-			case <-tick.C:
-			case <-end:
-				t.Fatal("nobody waits")
-			}
+		synctest.Wait()
+		if got := r.count(); got != waiting {
+			t.Fatalf("%d wait, want %d", got, waiting)
 		}
 	}
 	wait(8, 1, patience)
 	wait(2, 2, patience)
 	r.leave(4)
+	synctest.Wait()
 	if r.count() != 2 {
 		t.Fatal("2 went before 8, which came first")
 	}
@@ -50,7 +48,7 @@ func TestRoom(t *testing.T) {
 		t.Fatalf("%d and %d came in, %d are used", a, b, r.used)
 	}
 	r.leave(5)
-	wait(9, 1, 100*time.Millisecond)
+	wait(9, 1, time.Second)
 	wait(5, 2, patience)
 	if a, b := <-in, <-in; a != -9 || b != 5 {
 		t.Fatalf("%d, %d: who gives up lets in those behind him", a, b)
@@ -120,14 +118,14 @@ func oneLegSale(id string) string {
 }
 
 // largeBed is a proxy with one leg that gets nearly all.
-func largeBed(t *testing.T, memory int) *bed {
-	return newBed(t, func(b *bed) {
+func largeBed(t *testing.T, memory int, change ...func(*bed)) *bed {
+	return newBed(t, append(change, func(b *bed) {
 		b.policy = strings.Replace(oneLegPolicy, "URL", b.ledger.URL, 1)
 		b.tune = func(o *Options) {
-			o.Limits.Body, o.Limits.Memory, o.Limits.ReadTimeout = 4<<20, memory, 200*time.Millisecond
+			o.Limits.Body, o.Limits.Memory = 4<<20, memory
 		}
 		b.ledger.answer = always(200, approved)
-	})
+	})...)
 }
 
 // TestLargeBodiesArrive: however they come, they arrive whole, and repeats are known
@@ -175,7 +173,10 @@ func TestLargeBodiesArrive(t *testing.T) {
 // TestLargeBodiesWait: beyond the limit a large one is refused, a small one
 // is not.
 func TestLargeBodiesWait(t *testing.T) {
-	b := largeBed(t, 1<<20)
+	b := largeBed(t, 1<<20, func(b *bed) {
+		// What waits for room is refused soon. The listener is as patient as ever.
+		b.ready = func(s *Server) { s.limits.ReadTimeout = 50 * time.Millisecond }
+	})
 	if !b.server.room.enter(1<<20, 0) {
 		t.Fatal("the room is not empty")
 	}

@@ -69,7 +69,7 @@ func TestOvertaken(t *testing.T) {
 			b.until("a claim", func() bool { held = b.legs(control.Held); return len(held) > 0 })
 			ref := store.Ref{K: held[0].Key, A: held[0].Attempt}
 			if c.taken {
-				turn, err := b.server.takeTurn(context.Background(), ref, "another", time.Second)
+				turn, err := b.server.takeTurn(context.Background(), ref, "another", time.Hour)
 				if err != nil || turn == nil {
 					t.Fatalf("turn %v, %v", turn, err)
 				}

@@ -54,24 +54,22 @@ func timeouts(d time.Duration) func(*bed) {
 func TestSyncLeg(t *testing.T) {
 	tests := []struct {
 		name  string
-		first func(hang chan struct{}) reply
+		first reply
 		said  string
 		tries int
 	}{
-		{"accepted", func(chan struct{}) reply { return reply{status: 201} }, "processor=200 ehr=201 ledger=queued", 1},
-		{"refused", func(chan struct{}) reply { return reply{status: 422} }, "processor=200 ehr=queued ledger=queued", 2},
-		{"failed", func(chan struct{}) reply { return reply{status: 503} }, "processor=200 ehr=queued ledger=queued", 2},
-		{"hung up", func(chan struct{}) reply { return reply{drop: true} }, "processor=200 ehr=queued ledger=queued", 2},
-		{"silent", func(hang chan struct{}) reply { return reply{status: 201, hang: hang} }, "processor=200 ehr=queued ledger=queued", 2},
+		{"accepted", reply{status: 201}, "processor=200 ehr=201 ledger=queued", 1},
+		{"refused", reply{status: 422}, "processor=200 ehr=queued ledger=queued", 2},
+		{"failed", reply{status: 503}, "processor=200 ehr=queued ledger=queued", 2},
+		{"hung up", reply{drop: true}, "processor=200 ehr=queued ledger=queued", 2},
+		{"silent", reply{silent: true}, "processor=200 ehr=queued ledger=queued", 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBed(t, timeouts(300*time.Millisecond), syncLegs("ehr"))
-			hang := make(chan struct{})
-			t.Cleanup(func() { close(hang) })
+			b := newBed(t, syncLegs("ehr"))
 			b.ehr.setAnswer(func(n int, _ received) reply {
 				if n == 0 {
-					return tt.first(hang)
+					return tt.first
 				}
 				return reply{status: 200}
 			})
@@ -199,7 +197,7 @@ func TestSyncLegNeedsItsAgreement(t *testing.T) {
 // nothing; the leg goes out once it is.
 func TestSyncLegWhileTheStoreIsAway(t *testing.T) {
 	r := redistest.Start(t, redistest.Options{})
-	b := newBed(t, onRedis(t, r), timeouts(50*time.Millisecond), syncLegs("ehr"))
+	b := newBed(t, onRedis(t, r), timeouts(2*time.Second), syncLegs("ehr"))
 	b.processor.setAnswer(func(int, received) reply {
 		r.Pause(t)
 		return reply{status: 200, body: approved}

@@ -115,7 +115,11 @@ func TestCall(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			u := testUpstream(t, rawServer(t, tt.serve), 300*time.Millisecond)
+			most := patience
+			if tt.time {
+				most = time.Second
+			}
+			u := testUpstream(t, rawServer(t, tt.serve), most)
 			var resp fasthttp.Response
 			how, err := post(u, &resp, nil)
 			if how != tt.want || (err == nil) != (tt.want == answered) || (err != nil && timedOut(err) != tt.time) {
@@ -135,7 +139,7 @@ func TestCallNobodyThere(t *testing.T) {
 	}
 	at := l.Addr().String()
 	_ = l.Close()
-	u := testUpstream(t, "http://"+at, time.Second)
+	u := testUpstream(t, "http://"+at, patience)
 	how, err := post(u, new(fasthttp.Response), nil)
 	if how != sentNothing || err == nil || causeOf(err) != "cannot connect" {
 		t.Errorf("call = %d, %v", how, err)
@@ -148,7 +152,7 @@ func TestCallWithoutALease(t *testing.T) {
 		if readRequest(bufio.NewReader(c)) == nil {
 			requests.Add(1)
 		}
-	}), time.Second)
+	}), patience)
 	how, err := post(u, new(fasthttp.Response), func() bool { return false })
 	if how != sentNothing || !errors.Is(err, errNotOurs) || requests.Load() != 0 {
 		t.Errorf("call = %d, %v, %d requests", how, err, requests.Load())
@@ -167,7 +171,7 @@ func TestCallOnAClosedConnection(t *testing.T) {
 		}
 		_ = c.Close()
 		closed <- struct{}{}
-	}), time.Second)
+	}), patience)
 	const n = 20
 	for i := range n {
 		var resp fasthttp.Response
@@ -191,9 +195,9 @@ func TestCallNeverRepeats(t *testing.T) {
 				if readRequest(bufio.NewReader(c)) == nil {
 					requests.Add(1)
 				}
-			}), time.Second)
+			}), patience)
 			message := u.appendHead(nil, method, []byte("/x"), "k", nil, -1)
-			how, err := u.call(time.Now().Add(time.Second), method, message, nil, new(fasthttp.Response), func() bool { return true })
+			how, err := u.call(time.Now().Add(patience), method, message, nil, new(fasthttp.Response), func() bool { return true })
 			if how != sentSome || err == nil || requests.Load() != 1 {
 				t.Errorf("call = %d, %v, %d requests", how, err, requests.Load())
 			}
@@ -208,7 +212,7 @@ func TestCallReusesConnections(t *testing.T) {
 		for r := bufio.NewReader(c); readRequest(r) == nil; {
 			_, _ = io.WriteString(c, okAnswer)
 		}
-	}), time.Second)
+	}), patience)
 	for range 10 {
 		var resp fasthttp.Response
 		if how, err := post(u, &resp, nil); how != answered {
@@ -257,7 +261,7 @@ func TestClosed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			end := make(chan struct{})
 			url := rawServer(t, func(_ int, c net.Conn) { <-end })
-			dialled, err := dial(strings.TrimPrefix(url, "http://"), time.Second, nil)
+			dialled, err := dial(strings.TrimPrefix(url, "http://"), patience, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -91,7 +91,6 @@ func TestHTTPVectors(t *testing.T) {
 	dir := vectorsFolder(t, "http")
 	b := newBed(t, identityPolicy, func(b *bed) {
 		b.tune = func(o *Options) {
-			o.Limits.ReadTimeout = 300 * time.Millisecond
 			o.Hosts = []string{"127.0.0.1", "localhost", "example.com", "a", "x", "foo", "www.example.com", "github.com"}
 		}
 	})
