@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"chaperone/store"
@@ -22,6 +23,9 @@ func startCommitter(t testing.TB, d store.Driver, o store.CommitterOptions) *sto
 	if o.Chain == "" {
 		o.Chain = "node-a"
 	}
+	if o.Deadline == 0 {
+		o.Deadline = time.Minute // where the test is of something else
+	}
 	c, err := store.NewCommitter(storetest.Context(t), d, o)
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +35,7 @@ func startCommitter(t testing.TB, d store.Driver, o store.CommitterOptions) *sto
 }
 
 func closeCommitter(t testing.TB, c *store.Committer) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if err := c.Close(ctx); err != nil {
 		t.Errorf("close: %v", err)
@@ -260,7 +264,9 @@ func TestCommitRandomFaults(t *testing.T) {
 	}
 }
 
-func TestCommitDeadline(t *testing.T) {
+func TestCommitDeadline(t *testing.T) { synctest.Test(t, testCommitDeadline) }
+
+func testCommitDeadline(t *testing.T) {
 	d := storetest.Open(t)
 	f := storetest.NewFaults(d)
 	c := startCommitter(t, f, store.CommitterOptions{Deadline: 50 * time.Millisecond, AliveEvery: time.Hour})
@@ -293,7 +299,9 @@ func TestCommitDeadline(t *testing.T) {
 	}
 }
 
-func TestCommitContext(t *testing.T) {
+func TestCommitContext(t *testing.T) { synctest.Test(t, testCommitContext) }
+
+func testCommitContext(t *testing.T) {
 	d := storetest.Open(t)
 	f := storetest.NewFaults(d)
 	c := startCommitter(t, f, store.CommitterOptions{Deadline: time.Minute, AliveEvery: time.Hour})
@@ -316,7 +324,9 @@ func TestCommitContext(t *testing.T) {
 	f.Release()
 }
 
-func TestCommitLargeBody(t *testing.T) {
+func TestCommitLargeBody(t *testing.T) { synctest.Test(t, testCommitLargeBody) }
+
+func testCommitLargeBody(t *testing.T) {
 	d := storetest.Open(t)
 	f := storetest.NewFaults(d)
 	c := startCommitter(t, f, store.CommitterOptions{Deadline: time.Minute, AliveEvery: time.Hour})
@@ -366,7 +376,9 @@ func TestCommitLargeBody(t *testing.T) {
 	}
 }
 
-func TestLease(t *testing.T) {
+func TestLease(t *testing.T) { synctest.Test(t, testLease) }
+
+func testLease(t *testing.T) {
 	d := storetest.Open(t)
 	f := storetest.NewFaults(d)
 	f.Down(true)

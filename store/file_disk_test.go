@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"chaperone/store"
@@ -39,7 +40,9 @@ func limitFiles(t *testing.T, size uint64) (lift func()) {
 
 // TestFileDiskFull fills the disk under the embedded store: nothing is
 // acknowledged that is not there, and all goes on when there is room again.
-func TestFileDiskFull(t *testing.T) {
+func TestFileDiskFull(t *testing.T) { synctest.Test(t, testFileDiskFull) }
+
+func testFileDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "s.db")
 	d := openFile(t, path)

@@ -8,13 +8,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"chaperone/store"
 	"chaperone/store/storetest"
 )
 
-func TestCommitLaterWhileUp(t *testing.T) {
+func TestCommitLaterWhileUp(t *testing.T) { synctest.Test(t, testCommitLaterWhileUp) }
+
+func testCommitLaterWhileUp(t *testing.T) {
 	d := storetest.Open(t)
 	c := startCommitter(t, d, store.CommitterOptions{Journal: filepath.Join(t.TempDir(), "journal")})
 	u := unit(1)
@@ -28,7 +31,9 @@ func TestCommitLaterWhileUp(t *testing.T) {
 
 // TestCommitLaterInOrder keeps units on disk while the store is away, and
 // finds them stored in order when it is back, before anything newer.
-func TestCommitLaterInOrder(t *testing.T) {
+func TestCommitLaterInOrder(t *testing.T) { synctest.Test(t, testCommitLaterInOrder) }
+
+func testCommitLaterInOrder(t *testing.T) {
 	d := storetest.Open(t)
 	f := storetest.NewFaults(d)
 	c := startCommitter(t, f, store.CommitterOptions{
@@ -58,7 +63,9 @@ func TestCommitLaterInOrder(t *testing.T) {
 
 // TestCommitLaterAcrossRestart ends a process with units on disk. The next one
 // stores them first, in its own chain, resealed for it.
-func TestCommitLaterAcrossRestart(t *testing.T) {
+func TestCommitLaterAcrossRestart(t *testing.T) { synctest.Test(t, testCommitLaterAcrossRestart) }
+
+func testCommitLaterAcrossRestart(t *testing.T) {
 	d := storetest.Open(t)
 	f := storetest.NewFaults(d)
 	o := store.CommitterOptions{
@@ -111,7 +118,9 @@ func closeAtOnce(c *store.Committer) error {
 
 // TestCommitLaterInFlight is the unit that was stored, but whose
 // acknowledgement came after it went to the journal.
-func TestCommitLaterInFlight(t *testing.T) {
+func TestCommitLaterInFlight(t *testing.T) { synctest.Test(t, testCommitLaterInFlight) }
+
+func testCommitLaterInFlight(t *testing.T) {
 	d := storetest.Open(t)
 	f := storetest.NewFaults(d)
 	c := startCommitter(t, f, store.CommitterOptions{
@@ -133,7 +142,9 @@ func TestCommitLaterInFlight(t *testing.T) {
 
 // TestCommitLaterTooLate keeps an outcome on disk, while somebody else decides
 // the sale: the first one written stands, and the loss is counted.
-func TestCommitLaterTooLate(t *testing.T) {
+func TestCommitLaterTooLate(t *testing.T) { synctest.Test(t, testCommitLaterTooLate) }
+
+func testCommitLaterTooLate(t *testing.T) {
 	d := storetest.Open(t)
 	f := storetest.NewFaults(d)
 	c := startCommitter(t, f, store.CommitterOptions{Deadline: 20 * time.Millisecond, Journal: filepath.Join(t.TempDir(), "journal")})
@@ -153,7 +164,9 @@ func TestCommitLaterTooLate(t *testing.T) {
 	}
 }
 
-func TestCommitLaterWithoutJournal(t *testing.T) {
+func TestCommitLaterWithoutJournal(t *testing.T) { synctest.Test(t, testCommitLaterWithoutJournal) }
+
+func testCommitLaterWithoutJournal(t *testing.T) {
 	f := storetest.NewFaults(storetest.Open(t))
 	f.Down(true)
 	c, err := store.NewCommitter(storetest.Context(t), f, store.CommitterOptions{Chain: "a", Deadline: 20 * time.Millisecond})
@@ -171,7 +184,9 @@ func TestCommitLaterWithoutJournal(t *testing.T) {
 	}
 }
 
-func TestCommitLaterJournalFull(t *testing.T) {
+func TestCommitLaterJournalFull(t *testing.T) { synctest.Test(t, testCommitLaterJournalFull) }
+
+func testCommitLaterJournalFull(t *testing.T) {
 	f := storetest.NewFaults(storetest.Open(t))
 	c := startCommitter(t, f, store.CommitterOptions{
 		Deadline: 20 * time.Millisecond, Journal: filepath.Join(t.TempDir(), "journal"), JournalLimit: 200,
@@ -207,7 +222,9 @@ func TestJournalCannotBeMade(t *testing.T) {
 
 // TestCloseUnderOutage ends a committer while calls of CommitLater wait for a
 // store that does not answer: each finds its unit on disk.
-func TestCloseUnderOutage(t *testing.T) {
+func TestCloseUnderOutage(t *testing.T) { synctest.Test(t, testCloseUnderOutage) }
+
+func testCloseUnderOutage(t *testing.T) {
 	d := storetest.Open(t)
 	f := storetest.NewFaults(d)
 	journal := filepath.Join(t.TempDir(), "journal")
@@ -244,7 +261,9 @@ func TestCloseUnderOutage(t *testing.T) {
 // TestLeaseTerm is what a process sees that was away for longer than its lease
 // is good for, and takes it again: what it claimed before is not its own any
 // more.
-func TestLeaseTerm(t *testing.T) {
+func TestLeaseTerm(t *testing.T) { synctest.Test(t, testLeaseTerm) }
+
+func testLeaseTerm(t *testing.T) {
 	f := storetest.NewFaults(storetest.Open(t))
 	c := startCommitter(t, f, store.CommitterOptions{AliveEvery: 10 * time.Millisecond, AliveFor: 400 * time.Millisecond})
 	storetest.Eventually(t, "the lease", c.LeaseFresh)

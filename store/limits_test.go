@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"chaperone/store"
@@ -15,7 +16,9 @@ import (
 )
 
 // TestCommitCrowded fills the queue behind a batch that hangs.
-func TestCommitCrowded(t *testing.T) {
+func TestCommitCrowded(t *testing.T) { synctest.Test(t, testCommitCrowded) }
+
+func testCommitCrowded(t *testing.T) {
 	f := storetest.NewFaults(storetest.Open(t))
 	c := startCommitter(t, f, store.CommitterOptions{Deadline: time.Minute, AliveEvery: time.Hour, MaxPending: 3})
 	storetest.Eventually(t, "the lease", c.LeaseFresh)
@@ -58,7 +61,9 @@ func TestCommitTooLarge(t *testing.T) {
 
 // TestBodyRunsOut holds up a unit for so long that its body, which went ahead,
 // has ended: it goes again, and the entry is not written twice.
-func TestBodyRunsOut(t *testing.T) {
+func TestBodyRunsOut(t *testing.T) { synctest.Test(t, testBodyRunsOut) }
+
+func testBodyRunsOut(t *testing.T) {
 	var late atomic.Int64
 	d, err := store.OpenFile(filepath.Join(t.TempDir(), "s.db"), store.FileOptions{
 		NoSync: true, Clock: func() time.Time { return time.Now().Add(time.Duration(late.Load())) },

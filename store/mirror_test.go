@@ -149,7 +149,7 @@ func adrift(t *testing.T) (*Committer, *journal) {
 		defer cancel()
 		_ = c.Close(ctx) // what is spooled stays on disk
 	})
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !c.Spooling() {
 		if time.Now().After(deadline) {
 			t.Fatal("the outage is not noticed")

@@ -54,8 +54,8 @@ func TestClusterFailoverLoses(t *testing.T) {
 	for name, key := range map[string]string{"the log": "{node-a}:log", "registers alone": ""} {
 		t.Run(name, func(t *testing.T) {
 			c := redistest.StartReplicatedCluster(t, 3)
-			d := openRedis(t, short(store.RedisOptions{Addresses: c.Addrs(), Cluster: true}))
-			l := startLoad(t, startCommitter(t, d, store.CommitterOptions{Deadline: 400 * time.Millisecond}))
+			o := hasty(store.RedisOptions{Addresses: c.Addrs(), Cluster: true})
+			l := startLoad(t, startCommitter(t, openRedis(t, o), store.CommitterOptions{Deadline: 400 * time.Millisecond}))
 			l.more(t, 100)
 			log := c.Owner(t, c.Slot(t, "{node-a}:log"))
 			for i, s := range c.Masters {
@@ -74,7 +74,7 @@ func TestClusterFailoverLoses(t *testing.T) {
 			if stats.Failovers == 0 || stats.Resent < 300 || stats.Restarts != 0 || (stats.Restored > 0) != (key != "") {
 				t.Errorf("%+v", stats)
 			}
-			l.check(t, d)
+			l.check(t, openRedis(t, patient(o)))
 		})
 	}
 }

@@ -178,7 +178,7 @@ func TestRedisFaultsUnderLoad(t *testing.T) {
 			s.ConfigSet(t, "maxmemory", strconv.Itoa(2*used))
 		},
 		"slow command": func(t *testing.T, s *redistest.Server, l *load) {
-			if _, err := s.Do("DEBUG", "SLEEP", "0.7"); err != nil {
+			if _, err := s.Do("DEBUG", "SLEEP", "1"); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -221,16 +221,13 @@ func TestRedisFaultsUnderLoad(t *testing.T) {
 			if err := os.WriteFile(password, []byte("first\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			d := openRedis(t, store.RedisOptions{
-				Addresses: []string{s.Addr}, PasswordFile: password,
-				Timeout: 200 * time.Millisecond, DialTimeout: 200 * time.Millisecond,
-			})
-			c := startCommitter(t, d, store.CommitterOptions{Deadline: 300 * time.Millisecond})
+			o := hasty(store.RedisOptions{Addresses: []string{s.Addr}, PasswordFile: password})
+			c := startCommitter(t, openRedis(t, o), store.CommitterOptions{Deadline: 300 * time.Millisecond})
 			l := startLoad(t, c)
 			l.more(t, 100)
 			fault(t, s, l)
 			l.more(t, 100)
-			l.check(t, d)
+			l.check(t, openRedis(t, patient(o)))
 		})
 	}
 }

@@ -58,8 +58,8 @@ func TestClusterMigration(t *testing.T) {
 // again.
 func TestClusterNodeDies(t *testing.T) {
 	c := redistest.StartCluster(t, 3)
-	d := openRedis(t, store.RedisOptions{Addresses: c.Addrs(), Cluster: true, Timeout: 300 * time.Millisecond})
-	l := startLoad(t, startCommitter(t, d, store.CommitterOptions{Deadline: 400 * time.Millisecond}))
+	o := store.RedisOptions{Addresses: c.Addrs(), Cluster: true, Timeout: 500 * time.Millisecond}
+	l := startLoad(t, startCommitter(t, openRedis(t, o), store.CommitterOptions{Deadline: 400 * time.Millisecond}))
 	l.more(t, 100)
 	s := c.Owner(t, c.Slot(t, "{node-a}:log"))
 	s.ConfigSet(t, "appendfsync", "always")
@@ -68,16 +68,16 @@ func TestClusterNodeDies(t *testing.T) {
 	away(t, l)
 	s.Restart(t)
 	l.more(t, 100)
-	l.check(t, d)
+	l.check(t, openRedis(t, patient(o)))
 }
 
 // TestSentinelFailover kills the master under load. The replica takes over;
 // what was acknowledged and had not reached it may be lost, which the
 // committer finds by the gap in its chain.
 func TestSentinelFailover(t *testing.T) {
-	s := redistest.StartSentinels(t, 500*time.Millisecond, redistest.Options{})
-	d := openRedis(t, store.RedisOptions{Addresses: s.Addrs, SentinelMaster: redistest.MasterName,
-		Timeout: 300 * time.Millisecond, DialTimeout: 300 * time.Millisecond})
+	s := redistest.StartSentinels(t, downAfter, redistest.Options{})
+	o := hasty(store.RedisOptions{Addresses: s.Addrs, SentinelMaster: redistest.MasterName})
+	d := openRedis(t, o)
 	status, err := d.Check(storetest.Context(t))
 	if err != nil || status.Mode != "sentinel" || status.Replicas != 1 {
 		t.Fatalf("%+v %v", status, err)
@@ -96,9 +96,10 @@ func TestSentinelFailover(t *testing.T) {
 	l.stop()
 	l.wg.Wait()
 	closeCommitter(t, c)
-	entries := verify(t, d, "node-a")
+	reader := openRedis(t, patient(o))
+	entries := verify(t, reader, "node-a")
 	for i := range restarts {
-		entries = append(entries, verify(t, d, fmt.Sprint("node-", i+1))...)
+		entries = append(entries, verify(t, reader, fmt.Sprint("node-", i+1))...)
 	}
 	seen := make(map[string]bool)
 	for _, e := range entries {

@@ -66,7 +66,7 @@ func TestTrimBesideWriter(t *testing.T) {
 // and trimmed.
 func TestTrimThenFailover(t *testing.T) {
 	s := redistest.Start(t, redistest.Options{})
-	d := openRedis(t, short(store.RedisOptions{Addresses: []string{s.Addr}}))
+	d := openRedis(t, hasty(store.RedisOptions{Addresses: []string{s.Addr}}))
 	// No commit gives up before the server is back: one that did might be stored
 	// nonetheless, and those after it would have other numbers.
 	c := startCommitter(t, d, store.CommitterOptions{Deadline: time.Minute})

@@ -22,7 +22,8 @@ func TestSpoolRedis(t *testing.T) {
 		"full":   {func() { r.ConfigSet(t, "maxmemory", "1") }, func() { r.ConfigSet(t, "maxmemory", "0") }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := openRedis(t, store.RedisOptions{Addresses: []string{r.Addr}, Timeout: 200 * time.Millisecond, DialTimeout: 200 * time.Millisecond})
+			o := hasty(store.RedisOptions{Addresses: []string{r.Addr}})
+			d := openRedis(t, o)
 			chain := "node-" + name
 			c := startCommitter(t, d, store.CommitterOptions{Chain: chain, Deadline: 300 * time.Millisecond,
 				Journal: filepath.Join(t.TempDir(), "journal"), SpoolLimit: 64 << 20})
@@ -37,7 +38,7 @@ func TestSpoolRedis(t *testing.T) {
 			s.more(200)
 			s.close()
 			storetest.Eventually(t, "the end of the drain", drained(c))
-			s.check(verify(t, d, chain))
+			s.check(verify(t, openRedis(t, patient(o)), chain))
 			if c.Stats().TooLate != 0 || c.Stats().Restarts != 0 {
 				t.Errorf("%+v", c.Stats())
 			}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"chaperone/store"
@@ -63,7 +64,9 @@ func drained(c *store.Committer) func() bool {
 
 // TestSpool takes units while the store is away, in order and with what is
 // known here as their results, and stores them when it is back.
-func TestSpool(t *testing.T) {
+func TestSpool(t *testing.T) { synctest.Test(t, testSpool) }
+
+func testSpool(t *testing.T) {
 	f, d, c := gone(t, spooling(t))
 	ctx := storetest.Context(t)
 	u := spool(1)
@@ -122,7 +125,9 @@ func TestSpool(t *testing.T) {
 }
 
 // TestSpoolKnowsWhatWasStored asks in an outage for what was stored before it.
-func TestSpoolKnowsWhatWasStored(t *testing.T) {
+func TestSpoolKnowsWhatWasStored(t *testing.T) { synctest.Test(t, testSpoolKnowsWhatWasStored) }
+
+func testSpoolKnowsWhatWasStored(t *testing.T) {
 	d := storetest.Open(t)
 	f := storetest.NewFaults(d)
 	c := startCommitter(t, f, spooling(t))
@@ -157,46 +162,50 @@ func TestSpoolKnowsWhatWasStored(t *testing.T) {
 // the store had taken it or not.
 func TestSpoolInFlight(t *testing.T) {
 	for _, fault := range []storetest.Fault{storetest.Failed, storetest.Persisted, storetest.Partly, storetest.Hang} {
-		t.Run(fault.String(), func(t *testing.T) {
-			d := storetest.Open(t)
-			f := storetest.NewFaults(d)
-			o := spooling(t)
-			o.AliveEvery = time.Hour
-			c := startCommitter(t, f, o)
-			storetest.Eventually(t, "the lease", c.LeaseFresh)
-			f.Script(fault)
-			f.Decide(func(int, [][]store.Command) storetest.Fault { return storetest.Failed })
-			first := make(chan error, 1)
-			sent, behind := spool(1), spool(2)
-			steps := f.Steps()
-			go func() { first <- c.Commit(context.Background(), sent) }()
-			storetest.Eventually(t, "the batch", func() bool { return f.Steps() > steps })
-			mustSpool(t, c, behind)
-			if err := <-first; err != nil || !sent.Spooled || !sent.Commands[0].Won {
-				t.Errorf("in flight: spooled %v, %+v, %v", sent.Spooled, sent.Commands[0], err)
-			}
-			repeat := spool(1)
-			repeat.Commands[0].Value = []byte("another's")
-			mustSpool(t, c, repeat)
-			if repeat.Commands[0].Won {
-				t.Error("the repeat of a unit in flight won")
-			}
-			f.Decide(nil)
-			f.Release()
-			storetest.Eventually(t, "the end of the drain", drained(c))
-			if got := verify(t, d, "node-a"); strings.Join(got, ",") != "entry 1,entry 2,entry 1" {
-				t.Errorf("log %q", got)
-			}
-			if s := c.Stats(); s.TooLate != 0 {
-				t.Errorf("%d registers were too late", s.TooLate)
-			}
-		})
+		t.Run(fault.String(), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { inFlight(t, fault) }) })
+	}
+}
+
+func inFlight(t *testing.T, fault storetest.Fault) {
+	d := storetest.Open(t)
+	f := storetest.NewFaults(d)
+	o := spooling(t)
+	o.AliveEvery = time.Hour
+	c := startCommitter(t, f, o)
+	storetest.Eventually(t, "the lease", c.LeaseFresh)
+	f.Script(fault)
+	f.Decide(func(int, [][]store.Command) storetest.Fault { return storetest.Failed })
+	first := make(chan error, 1)
+	sent, behind := spool(1), spool(2)
+	steps := f.Steps()
+	go func() { first <- c.Commit(context.Background(), sent) }()
+	storetest.Eventually(t, "the batch", func() bool { return f.Steps() > steps })
+	mustSpool(t, c, behind)
+	if err := <-first; err != nil || !sent.Spooled || !sent.Commands[0].Won {
+		t.Errorf("in flight: spooled %v, %+v, %v", sent.Spooled, sent.Commands[0], err)
+	}
+	repeat := spool(1)
+	repeat.Commands[0].Value = []byte("another's")
+	mustSpool(t, c, repeat)
+	if repeat.Commands[0].Won {
+		t.Error("the repeat of a unit in flight won")
+	}
+	f.Decide(nil)
+	f.Release()
+	storetest.Eventually(t, "the end of the drain", drained(c))
+	if got := verify(t, d, "node-a"); strings.Join(got, ",") != "entry 1,entry 2,entry 1" {
+		t.Errorf("log %q", got)
+	}
+	if s := c.Stats(); s.TooLate != 0 {
+		t.Errorf("%d registers were too late", s.TooLate)
 	}
 }
 
 // TestSpoolFull has no room for new units, but for the outcomes of those that
 // have begun.
-func TestSpoolFull(t *testing.T) {
+func TestSpoolFull(t *testing.T) { synctest.Test(t, testSpoolFull) }
+
+func testSpoolFull(t *testing.T) {
 	o := spooling(t)
 	o.SpoolLimit = 2000
 	f, d, c := gone(t, o)
@@ -231,7 +240,9 @@ func TestSpoolFull(t *testing.T) {
 
 // TestSpoolAcrossRestart ends a process in an outage. The next one knows what
 // is on local disk, and stores it first.
-func TestSpoolAcrossRestart(t *testing.T) {
+func TestSpoolAcrossRestart(t *testing.T) { synctest.Test(t, testSpoolAcrossRestart) }
+
+func testSpoolAcrossRestart(t *testing.T) {
 	o := spooling(t)
 	d := storetest.Open(t)
 	f := storetest.NewFaults(d)
@@ -276,7 +287,9 @@ func o2(o store.CommitterOptions, chain string) store.CommitterOptions {
 // TestSpoolDoubleClaim lets two processes claim one key, each without the
 // other's knowledge: the first that reaches the store stands, and the other is
 // told.
-func TestSpoolDoubleClaim(t *testing.T) {
+func TestSpoolDoubleClaim(t *testing.T) { synctest.Test(t, testSpoolDoubleClaim) }
+
+func testSpoolDoubleClaim(t *testing.T) {
 	d := storetest.Open(t)
 	var mu sync.Mutex
 	var late []string
@@ -323,7 +336,9 @@ func TestSpoolDoubleClaim(t *testing.T) {
 }
 
 // TestSpoolLargeBody carries a body that cannot go ahead.
-func TestSpoolLargeBody(t *testing.T) {
+func TestSpoolLargeBody(t *testing.T) { synctest.Test(t, testSpoolLargeBody) }
+
+func testSpoolLargeBody(t *testing.T) {
 	o := spooling(t)
 	f, d, c := gone(t, o)
 	body := bytes.Repeat([]byte("x"), 100<<10)
@@ -340,7 +355,9 @@ func TestSpoolLargeBody(t *testing.T) {
 
 // TestSpoolReuse commits with one unit again and again, as a request does, over
 // an outage's beginning and end.
-func TestSpoolReuse(t *testing.T) {
+func TestSpoolReuse(t *testing.T) { synctest.Test(t, testSpoolReuse) }
+
+func testSpoolReuse(t *testing.T) {
 	f, d, c := gone(t, spooling(t))
 	u := new(store.Unit)
 	for i := 1; i < 200; i++ {
