@@ -14,7 +14,8 @@ import (
 func onRedis(t *testing.T, r *redistest.Server) func(*bed) {
 	return func(b *bed) {
 		b.open = func() store.Driver {
-			d, err := store.OpenRedis(t.Context(), store.RedisOptions{Addresses: []string{r.Addr}, Timeout: 500 * time.Millisecond, DialTimeout: 500 * time.Millisecond})
+			// Not to say when the store is away, which the committer does.
+			d, err := store.OpenRedis(t.Context(), store.RedisOptions{Addresses: []string{r.Addr}, Timeout: 5 * time.Second, DialTimeout: 5 * time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"chaperone/cmd/chaperone/e2e/rig"
 )
 
 func TestMain(m *testing.M) {
@@ -74,10 +76,9 @@ func usageOf(ts *testscript.TestScript, usage string, args []string, ok bool) {
 func freePort(ts *testscript.TestScript, neg bool, args []string) {
 	usageOf(ts, "freeport NAME…", args, len(args) > 0 && !neg)
 	for _, name := range args {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		at, err := rig.FreePort()
 		ts.Check(err)
-		ts.Setenv(name, l.Addr().String())
-		ts.Check(l.Close())
+		ts.Setenv(name, at)
 	}
 }
 
@@ -273,7 +274,7 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func writeResponse(ts *testscript.TestScript, req *http.Request) {
-	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
+	resp, err := (&http.Client{Timeout: 3 * time.Minute}).Do(req)
 	ts.Check(err)
 	defer resp.Body.Close()
 	var b bytes.Buffer
@@ -281,12 +282,12 @@ func writeResponse(ts *testscript.TestScript, req *http.Request) {
 	ts.Check(os.WriteFile(ts.MkAbs("answer"), b.Bytes(), 0o600))
 }
 
-// eventually asks until there is no error, for at most a minute: a bound
+// eventually asks until there is no error, for at most some minutes: a bound
 // against a hang, not a measure.
 func eventually(ts *testscript.TestScript, what string, ask func() error) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(time.Minute)
+	deadline := time.After(3 * time.Minute)
 	for {
 		err := ask()
 		if err == nil {
@@ -295,7 +296,7 @@ func eventually(ts *testscript.TestScript, what string, ask func() error) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			ts.Fatalf("waited a minute for %s: %v", what, err)
+			ts.Fatalf("waited in vain for %s: %v", what, err)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -114,28 +116,29 @@ func launch(o Options, sentinel string) (*Server, error) {
 	return nil, errors.Join(last, os.RemoveAll(dir))
 }
 
+// The ports of servers: below those that systems give to outgoing connections,
+// one of which could otherwise take the port of a server that is down for a
+// moment.
+const firstPort, lastPort = 10000, 14999
+
+var given sync.Map // the ports of the servers of this process, down ones too
+
 // freePort finds a loopback port that nobody listens on; in a cluster the
 // port 10,000 above must be one as well.
 func freePort(cluster bool) (int, error) {
-	for range 50 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return 0, err
+	free := func(port int) bool {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		return err == nil && l.Close() == nil
+	}
+	for range 200 {
+		port := firstPort + rand.N(lastPort-firstPort)
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
 		}
-		port := l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
-			return 0, err
-		}
-		if !cluster {
+		if free(port) && (!cluster || free(port+10000)) {
 			return port, nil
 		}
-		if port > 55000 {
-			port -= 10000
-		}
-		bus, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+10000)))
-		if err == nil {
-			return port, bus.Close()
-		}
+		given.Delete(port)
 	}
 	return 0, errors.New("no free port found")
 }
@@ -369,6 +372,7 @@ func (s *Server) PID() int { return s.cmd.Process.Pid }
 // Close stops the server and removes its files.
 func (s *Server) Close() {
 	s.Kill()
+	given.Delete(s.port)
 	_ = os.RemoveAll(s.Dir) // best effort, in the system's temporary directory
 }
 

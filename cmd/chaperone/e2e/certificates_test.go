@@ -104,7 +104,7 @@ func TestCertificatesWhileRunning(t *testing.T) {
 			pair := issue(t, by, x509.ExtKeyUsageClientAuth)
 			secure.Certificates = []tls.Certificate{{Certificate: [][]byte{pair.cert.Raw}, PrivateKey: pair.key}}
 		}
-		client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: secure, DisableKeepAlives: true}}
+		client := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: secure, DisableKeepAlives: true}}
 		req, err := http.NewRequest("POST", "https://"+address+"/v1/checkout", strings.NewReader(basket(fmt.Sprint("sale-", sales), visa)))
 		if err != nil {
 			t.Fatal(err)

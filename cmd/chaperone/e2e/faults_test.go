@@ -217,7 +217,7 @@ func TestRedisBecomesAReplica(t *testing.T) {
 		}
 		return err
 	})
-	if _, err := redis.Do("WAIT", 1, 5000); err != nil {
+	if _, err := redis.Do("WAIT", 1, 60000); err != nil {
 		t.Fatal(err)
 	}
 	other.ReplicaOf(t, nil)

@@ -127,8 +127,8 @@ func (i *instance) stop() {
 	}
 	select {
 	case <-i.run.Exited():
-	case <-time.After(time.Minute):
-		i.t.Fatalf("chaperone did not end within a minute of SIGTERM:\n%s", i.output)
+	case <-time.After(patience):
+		i.t.Fatalf("chaperone did not end after SIGTERM:\n%s", i.output)
 	}
 	if code := i.run.ExitCode(); code != 0 {
 		i.t.Fatalf("exit code %d after SIGTERM:\n%s", code, i.output)
@@ -139,7 +139,7 @@ func (i *instance) stop() {
 // command runs another chaperone verb on the same configuration and returns
 // what it printed.
 func (i *instance) command(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, append(args, "--config", filepath.Join(i.dir, "chaperone.yaml"))...)
 	out, err := cmd.CombinedOutput()
@@ -184,15 +184,17 @@ func (i *instance) mustPost(path, key, body string, header ...string) reply {
 }
 
 var client = &http.Client{
-	Timeout:   time.Minute,
+	Timeout:   patience,
 	Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},
 }
 
-// eventually asks until there is no error, for at most a minute: a bound
-// against a hang, not a measure.
+// patience bounds every wait: it is against a hang, and no measure of anything.
+const patience = 3 * time.Minute
+
+// eventually asks until there is no error.
 func eventually(t *testing.T, what string, ask func() error) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	err := errors.New("not asked")
 	for time.Now().Before(deadline) {
 		if err = ask(); err == nil {
@@ -200,5 +202,5 @@ func eventually(t *testing.T, what string, ask func() error) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Fatalf("waited a minute until %s: %v", what, err)
+	t.Fatalf("waited in vain until %s: %v", what, err)
 }

@@ -143,7 +143,7 @@ func broughtThrough(t *testing.T, c *instance, r receivers, sold []string) {
 // replica has not got the last of them, which the proxy brings back.
 func TestSentinelFailoverUnderSales(t *testing.T) {
 	r := newReceivers(t)
-	s := redistest.StartSentinels(t, 500*time.Millisecond, redistest.Options{})
+	s := redistest.StartSentinels(t, 2*time.Second, redistest.Options{})
 	c := install(t, r.rules(), fmt.Sprintf("state: {redis: {addresses: [%q, %q, %q], sentinel: {master: %s}}, on_outage: refuse}\n",
 		s.Addrs[0], s.Addrs[1], s.Addrs[2], redistest.MasterName))
 	c.start()
@@ -171,7 +171,7 @@ func TestSentinelFailoverUnderSales(t *testing.T) {
 // is left to send it again.
 func TestReplicaOutlivesProxyAndMaster(t *testing.T) {
 	r := newReceivers(t)
-	s := redistest.StartSentinels(t, 500*time.Millisecond, redistest.Options{})
+	s := redistest.StartSentinels(t, 2*time.Second, redistest.Options{})
 	c := install(t, r.rules(), fmt.Sprintf("state: {redis: {addresses: [%q, %q, %q], sentinel: {master: %s}, durability: replica}, on_outage: refuse}\n",
 		s.Addrs[0], s.Addrs[1], s.Addrs[2], redistest.MasterName))
 	c.start()

@@ -18,6 +18,7 @@ func TestStopUnderLoad(t *testing.T) {
 		"Redis":    redisState,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it waits for most of its time
 			r := newReceivers(t)
 			release := make(chan struct{})
 			defer close(release)
@@ -30,7 +31,7 @@ func TestStopUnderLoad(t *testing.T) {
 				}
 				respond(200, `{"status":"approved"}`)(w, req)
 			})
-			c := install(t, r.rules(), infra(t)+"limits: {upstream_timeout: 10m, drain_timeout: 2s}\n")
+			c := install(t, r.rules(), infra(t)+"limits: {upstream_timeout: 10m, drain_timeout: 8s}\n")
 			c.start()
 			released := map[string]bool{}
 			var mu sync.Mutex
