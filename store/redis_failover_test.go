@@ -77,7 +77,7 @@ func TestSentinelFailoverIdle(t *testing.T) {
 // TestRestartedServerLoses has a standalone server start again with an older
 // copy of its files, as after a loss of power under appendfsync everysec.
 func TestRestartedServerLoses(t *testing.T) {
-	s := redistest.Start(t, redistest.Options{})
+	s := redistest.Start(t, redistest.Options{Fsync: "always"}) // all is in the files, but for what is cut off
 	d := openRedis(t, hasty(store.RedisOptions{Addresses: []string{s.Addr}}))
 	c := startCommitter(t, d, store.CommitterOptions{})
 	ctx := storetest.Context(t)

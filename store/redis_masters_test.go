@@ -84,10 +84,11 @@ func TestWhatCountsAsAFailover(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t, redistest.Options{})
-			d := openRedis(t, short(store.RedisOptions{Addresses: []string{s.Addr}}))
-			c := startCommitter(t, d, store.CommitterOptions{Deadline: 400 * time.Millisecond})
+			o := hasty(store.RedisOptions{Addresses: []string{s.Addr}})
+			c := startCommitter(t, openRedis(t, o), store.CommitterOptions{Deadline: 400 * time.Millisecond})
 			l := startLoad(t, c)
 			l.more(t, 50)
+			d := openRedis(t, patient(o))
 			before, err := d.Generation(storetest.Context(t))
 			if err != nil {
 				t.Fatal(err)
