@@ -88,7 +88,9 @@ func (w *encoder) append(dst []byte, e *Entry, names *Names, same *Same) []byte 
 	w.head(e)
 	w.request(e, same)
 	w.ending(e)
-	w.lists(e)
+	if !w.refrain(e) {
+		w.lists(e)
+	}
 	binary.LittleEndian.PutUint32(w.b[base+1:], w.mask)
 	dst, w.b = w.b, nil
 	w.end()
@@ -97,15 +99,22 @@ func (w *encoder) append(dst []byte, e *Entry, names *Names, same *Same) []byte 
 
 // head writes what every entry has.
 func (w *encoder) head(e *Entry) {
-	w.b = append(w.b, layoutCompact, 0, 0, 0, 0, byte(e.Kind))
+	head := [14]byte{layoutCompact, 5: byte(e.Kind)}
 	t := e.Time
-	s, n := t.Unix(), t.Nanosecond()
-	if 0 <= s && s < nearTime {
-		w.b = binary.LittleEndian.AppendUint64(w.b, uint64(s)*uint64(time.Second)+uint64(n))
+	s := t.Unix()
+	if s < 0 || s >= nearTime {
+		w.farHead(e)
 		return
 	}
+	binary.LittleEndian.PutUint64(head[6:], uint64(s)*uint64(time.Second)+uint64(t.Nanosecond()))
+	w.b = append(w.b, head[:]...)
+}
+
+// farHead is head for a time that is not near.
+func (w *encoder) farHead(e *Entry) {
 	w.mask |= hasFarTime
-	t = yearOfFour(t)
+	t := yearOfFour(e.Time)
+	w.b = append(w.b, layoutCompact, 0, 0, 0, 0, byte(e.Kind))
 	w.b = binary.LittleEndian.AppendUint64(w.b, uint64(t.Unix()))
 	w.b = binary.LittleEndian.AppendUint32(w.b, uint32(t.Nanosecond()))
 }
@@ -124,11 +133,13 @@ func (w *encoder) request(e *Entry, same *Same) {
 }
 
 // about writes what the entries about one request have in common.
+//
+//go:noinline
 func (w *encoder) about(e *Entry) {
 	if e.Chain != "" {
 		w.mask |= hasChain
 		if e.Chain == w.chain {
-			w.b = append(w.b, w.chainCoded...)
+			w.raw(w.chainCoded)
 		} else {
 			w.b = appendID(w.b, e.Chain)
 		}
@@ -139,18 +150,18 @@ func (w *encoder) about(e *Entry) {
 		if a := e.Origin.Unmap(); a.Is4() {
 			w.mask |= hasOrigin4
 			four := a.As4()
-			w.b = append(w.b, four[:]...)
+			w.raw(four[:])
 		} else {
 			w.mask |= hasOrigin16
 			sixteen := a.As16()
-			w.b = append(w.b, sixteen[:]...)
+			w.raw(sixteen[:])
 		}
 	}
 	w.name(hasRoute, e.Route)
 	if e.Plan != "" {
 		w.mask |= hasPlan
 		if w.names != nil && e.Plan == w.names.plan {
-			w.b = append(w.b, w.names.planCoded...)
+			w.raw(w.names.planCoded)
 		} else {
 			w.b = appendID(w.b, e.Plan)
 		}
@@ -182,10 +193,10 @@ func (w *encoder) ending(e *Entry) {
 	w.name(hasWhy, e.Why)
 }
 
+// lists writes what there may be several of.
+//
+//go:noinline
 func (w *encoder) lists(e *Entry) {
-	if w.refrain(e) {
-		return
-	}
 	w.legs(e)
 	if n := len(e.Decisions) + len(e.Prepared); n > 0 {
 		w.count(hasDecisions, n)
@@ -223,14 +234,23 @@ func (w *encoder) word(bit uint32, v byte) {
 func (w *encoder) number(bit uint32, n int64) {
 	if n > 0 {
 		w.mask |= bit
-		w.b = binary.AppendUvarint(w.b, uint64(n))
+		w.varint(uint64(n))
 	}
 }
 
 func (w *encoder) count(bit uint32, n int) {
 	w.mask |= bit
-	w.b = binary.AppendUvarint(w.b, uint64(n))
+	w.varint(uint64(n))
 }
+
+// varint and raw are calls: most numbers and ids of an entry are empty, and what
+// is not run is not to stand between what is.
+//
+//go:noinline
+func (w *encoder) varint(n uint64) { w.b = binary.AppendUvarint(w.b, n) }
+
+//go:noinline
+func (w *encoder) raw(b []byte) { w.b = append(w.b, b...) }
 
 func (w *encoder) id(bit uint32, id ID) {
 	if id != "" {

@@ -104,6 +104,8 @@ func (w *encoder) repeat(r *refrain, e *Entry) bool {
 
 // learn writes an entry's lists, and keeps how. It reports false where they are
 // not of the kind that it can keep; nothing is written then.
+//
+//go:noinline
 func (w *encoder) learn(r *refrain, e *Entry) bool {
 	for i := range e.Prepared {
 		if p := &e.Prepared[i]; p.Template.names != w.names || uint(p.Count) >= countMore {

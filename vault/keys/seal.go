@@ -28,8 +28,9 @@ type xaesKeys struct {
 }
 
 func (k *xaesKeys) seal(dst, plaintext, ad []byte) []byte {
-	dst = slices.Grow(dst, Overhead+len(plaintext))
-	dst = append(dst, algXAES, k.current)
+	n := len(dst)
+	dst = slices.Grow(dst, Overhead+len(plaintext))[:n+headSize]
+	dst[n], dst[n+1] = algXAES, k.current
 	return k.generation[k.current].seal(dst, plaintext, ad)
 }
 

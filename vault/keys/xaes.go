@@ -5,7 +5,6 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"fmt"
-	"slices"
 	"sync/atomic"
 )
 
@@ -88,14 +87,20 @@ func (x *xaes) derive(prefix [12]byte) *derived {
 func (x *xaes) seal(dst, plaintext, ad []byte) []byte {
 	d := x.current.Load()
 	if d == nil || d.used.Add(1) > perPrefix {
-		var prefix [12]byte
-		_, _ = rand.Read(prefix[:]) // never fails: crypto/rand ends the process instead
-		d = x.derive(prefix)
-		d.used.Store(1)
-		x.current.Store(d)
+		d = x.next()
 	}
-	dst = slices.Grow(dst, xaesNonceSize+len(plaintext)+gcmTagSize)
 	return d.aead.Seal(append(dst, d.prefix[:]...), nil, plaintext, ad)
+}
+
+// next draws another first half for what is sealed from now on, and counts one
+// message of it.
+func (x *xaes) next() *derived {
+	var prefix [12]byte
+	_, _ = rand.Read(prefix[:]) // never fails: crypto/rand ends the process instead
+	d := x.derive(prefix)
+	d.used.Store(1)
+	x.current.Store(d)
+	return d
 }
 
 // open appends the plaintext of what seal made. On failure dst is returned as
