@@ -59,7 +59,7 @@ lint: $(TOOLS)/staticcheck ## Check format, vet and staticcheck
 	$(TOOLS)/staticcheck ./...
 
 bench: test-tools ## Measure the proxy beside others; writes bench/RESULTS.md
-	$(GO) run ./bench -out bench
+	$(GO) run -pgo=cmd/chaperone/default.pgo ./bench -out bench
 
 soak: test-tools ## Sell for SOAK (ten minutes), and see what memory does
 	$(GO) run ./bench -parts soak -soak $(SOAK) -deadline 1h
