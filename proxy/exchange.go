@@ -18,24 +18,24 @@ import (
 // exchange is the state of one request. It is pooled, and holds what outlives a
 // wait: all else stands on its slate. What held bodies is zeroed before it is
 // used again.
+//
+// Whenever a wait is over its memory is cold. What is asked for at every step
+// stands together, in as few lines of the processor's cache as it needs.
 type exchange struct {
-	s      *Server
-	p      *policy
-	ctx    *inbound
-	*slate // nil: none; see sit and rise
-
-	id      string // Chaperone-Request-Id
-	key     string // K
+	s       *Server
+	p       *policy
+	ctx     *inbound
+	*slate  // nil: none; see sit and rise
+	unit    *store.Unit
 	caller  int
 	route   int
 	attempt int // A
-	names   store.Names
-	term    uint64 // of the lease under which the claim was made
 
-	start  time.Time
-	at     time.Time     // the clock, as it was looked at last
-	wall   time.Time     // the server's clock, at the same time; at, unless a test has given it another
+	term   uint64        // of the lease under which the claim was made
 	waited time.Duration // for the primary
+	code   reason.Code
+	bodyIn int // the length of the body
+	taken  int // of the room for large bodies
 
 	hasKey  bool // the caller gave an idempotency key
 	hasBody bool
@@ -43,46 +43,51 @@ type exchange struct {
 	lent    bool // what is to be sent yet is the request's own body, as it stands on the slate
 	kept    bool // asked is what is left of the body for the answer
 	blind   bool // what was looked up last is what this process knows: the store is away
+	keeps   bool // ofSale and keptText are of this one
 
 	// How far it got, for whoever has to clean up.
 	called bool // the primary may have seen a byte
 	final  bool // its outcome, or the doubt about it, is stored or will be
 	shown  bool // the caller gets what the engine made of the primary's answer
-	code   reason.Code
 
-	bodyIn int    // the length of the body
-	taken  int    // of the room for large bodies
-	mac    []byte // of the body
-	legs   []leg
-	unit   *store.Unit
-	arena  []byte // what the unit's sealed values stand in
-	wire   []byte // the primary's message, behind some room; see message.go
-	head   int    // where it begins in wire
-	bodyAt int    // where its body does
-	tail   []byte // the rest of it, where the body is not in wire
-	text   []byte // ids and keys of the request, and such; no byte of it is ever written again
+	at     time.Time // the clock, as it was looked at last
+	wall   time.Time // the server's clock, at the same time; at, unless a test has given it another
+	head   int       // where the message begins in wire
+	bodyAt int       // where its body does
 
-	claim   claim
-	tokens  resolver
-	answer  storedAnswer
-	call    call // of the primary
-	resp    fasthttp.Response
-	subject string
+	// What few requests have, and each asks for.
+	follows *following                          // the sale that the request follows; nil: none
+	again   *again                              // nil: the attempt is the request's own
+	watch   func(class rules.ClassID, rule int) // is told of line items; nil: nobody
+	parcels []*parcel                           // of the legs that are being released
+	id      string                              // Chaperone-Request-Id
+	spooled time.Time                           // when the claim went to local disk; zero: it did not
+	awaited []*parcel                           // of parcels, those that the answer waits for
+	asked   *rewrite.Message                    // what is left of the body for the answer, if kept says so
+	owed    store.Command                       // stores the subject's id, where the store was away
+
+	start   time.Time
+	key     string // K
+	names   store.Names
+	legs    []leg
+	arena   []byte // what the unit's sealed values stand in
+	wire    []byte // the primary's message, behind some room; see message.go
+	tail    []byte // the rest of it, where the body is not in wire
+	text    []byte // ids and keys of the request, and such; no byte of it is ever written again
+	mac     []byte // of the body
 	origin  netip.Addr
-	target  target
+	subject string
 	same    audit.Same // what the entries about it have in common
 
-	// What few requests have.
-	owed     store.Command                       // stores the subject's id, where the store was away
-	spooled  time.Time                           // when the claim went to local disk; zero: it did not
-	follows  *following                          // the sale that the request follows; nil: none
-	asked    *rewrite.Message                    // what is left of the body for the answer, if kept says so
-	ofSale   saleRecord                          // what is kept of this one for those that follow it
-	keptText []byte                              // its text in the claim
-	again    *again                              // nil: the attempt is the request's own
-	parcels  []*parcel                           // of the legs that are being released
-	awaited  []*parcel                           // of those among them that the answer waits for
-	watch    func(class rules.ClassID, rule int) // is told of line items; nil: nobody
+	call   call // of the primary
+	resp   fasthttp.Response
+	tokens resolver
+	answer storedAnswer
+	claim  claim
+	target target
+
+	ofSale   saleRecord // what is kept of this one for those that follow it
+	keptText []byte     // its text in the claim
 }
 
 // leg is what becomes of one leg of the route in this request.
@@ -182,8 +187,8 @@ func (s *Server) end(x *exchange) {
 
 // endRare is end for what few requests have.
 func (x *exchange) endRare() {
-	if x.follows != nil || len(x.keptText) > 0 {
-		x.follows, x.keptText = nil, wipe(x.keptText)
+	if x.keeps {
+		x.keptText, x.keeps = wipe(x.keptText), false
 		clear(x.ofSale.Shares)
 	}
 	if len(x.parcels) > 0 {
@@ -196,7 +201,7 @@ func (x *exchange) endRare() {
 		x.asked.Reset()
 		x.kept = false
 	}
-	x.again, x.awaited, x.watch, x.spooled = nil, nil, nil, time.Time{}
+	x.follows, x.again, x.awaited, x.watch, x.spooled = nil, nil, nil, nil, time.Time{}
 }
 
 // reset leaves nothing of a request in a leg.

@@ -67,8 +67,7 @@ func (x *exchange) findSubject() int {
 	// The value is kept beside the id, sealed, so that whoever has that right
 	// can tell a person what was disclosed (45 CFR 164.528).
 	plain := appendBytes(appendTexts(nil, id), value)
-	x.tokens.reads = append(x.tokens.reads, store.Command{Kind: store.SetOnce, Key: key, Value: x.s.ring.Seal(nil, plain, []byte(key))})
-	x.tokens.asked = append(x.tokens.asked, ask{})
+	x.tokens.gather(ask{}, store.Command{Kind: store.SetOnce, Key: key, Value: x.s.ring.Seal(nil, plain, []byte(key))})
 	clear(plain)
 	x.subject = id
 	return len(x.tokens.reads) - 1

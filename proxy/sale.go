@@ -103,6 +103,7 @@ func (s *Server) saleGroup(of *saleRecord, k string, to []byte) string {
 func (x *exchange) keepSale() {
 	r := &x.p.plan.Routes[x.route]
 	s := &x.ofSale
+	x.keeps = true
 	*s = saleRecord{Key: x.key, Request: x.id, Attempt: x.attempt, At: x.claim.At, Route: r.Name, Subject: x.subject, Scope: x.tokens.scope,
 		Groups: s.Groups[:0], Shares: s.Shares[:0]}
 	for i := range x.claim.Legs {

@@ -43,6 +43,8 @@ type resolver struct {
 	arrived bool // some token did
 	blind   bool // the store could not be asked
 	local   bool // it was not: what was read is what this process knows
+
+	gathered bool // reads holds something of the request, perhaps beyond its length
 }
 
 // minted is a token that a request made, or that its value had.
@@ -103,8 +105,10 @@ func (r *resolver) reset() {
 	r.forget()
 	clear(r.before)
 	r.before = r.before[:0]
-	clear(r.reads[:cap(r.reads)])
-	r.reads, r.asked = r.reads[:0], r.asked[:0]
+	if r.gathered {
+		clear(r.reads[:cap(r.reads)])
+		r.reads, r.asked, r.gathered = r.reads[:0], r.asked[:0], false
+	}
 	r.s, r.p, r.tokens = nil, nil, nil
 }
 
@@ -192,7 +196,7 @@ func (r *resolver) begin(ops []rewrite.TokenOp) error {
 func (r *resolver) party() *rules.Caller { return &r.p.plan.Callers[r.caller] }
 
 func (r *resolver) gather(a ask, c store.Command) {
-	r.asked, r.reads = append(r.asked, a), append(r.reads, c)
+	r.asked, r.reads, r.gathered = append(r.asked, a), append(r.reads, c), true
 }
 
 // since returns what was appended to results from an offset on. It is a slice
