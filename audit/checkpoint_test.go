@@ -159,7 +159,7 @@ func TestCheckpointerRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); c.Run(ctx) }()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for c.Last().Seq != 3 {
 		select {
 		case <-deadline:

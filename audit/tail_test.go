@@ -95,7 +95,7 @@ func TestTailFollow(t *testing.T) {
 				}
 			case err := <-done:
 				t.Fatalf("ended: %v", err)
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatalf("%s does not come", name)
 			}
 		}

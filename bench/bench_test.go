@@ -71,7 +71,7 @@ func TestForwarderAndStub(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := drive(context.Background(), load{address: address, path: path, connections: 4, duration: 50 * time.Millisecond, turn: n})
+		s, err := drive(context.Background(), load{address: address, path: path, connections: 4, duration: time.Second, turn: n})
 		if err != nil || s.failed > 0 || s.requests == 0 || len(s.latencies) != s.requests {
 			t.Fatalf("%s: %d requests, %d failed with %s, %v", path, s.requests, s.failed, s.failure, err)
 		}
@@ -90,7 +90,7 @@ func TestForwarderAndStub(t *testing.T) {
 
 func TestDriveCountsFailures(t *testing.T) {
 	address := listen(t, func(ctx *fasthttp.RequestCtx) { ctx.Error("no", fasthttp.StatusTeapot) })
-	s, err := drive(context.Background(), load{address: address, path: "/", connections: 1, duration: 10 * time.Millisecond})
+	s, err := drive(context.Background(), load{address: address, path: "/", connections: 1, duration: time.Second})
 	if err != nil || s.failed == 0 || s.requests != 0 || !strings.HasPrefix(s.failure, "status 418: no") {
 		t.Errorf("%+v, %v", s, err)
 	}

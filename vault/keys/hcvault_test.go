@@ -44,7 +44,7 @@ func vaultOptions(t *testing.T, s *vaulttest.Server) VaultOptions {
 	return VaultOptions{
 		Address: s.Addr, TransitKey: "chaperone", KVPath: "secret/chaperone", CAFile: s.CAFile,
 		TokenFile:   s.TokenFile(t, []string{"chaperone"}, map[string]any{"ttl": "1h", "no_default_policy": true}),
-		AllowCreate: true, RefreshEvery: tick, Timeout: 5 * time.Second,
+		AllowCreate: true, RefreshEvery: tick, Timeout: time.Minute,
 	}
 }
 
@@ -61,7 +61,7 @@ func mustOpenVault(t *testing.T, o VaultOptions) *Ring {
 // eventually waits for what a watcher does by itself.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !f() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)

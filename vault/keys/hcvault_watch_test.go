@@ -183,9 +183,9 @@ func TestVaultConflict(t *testing.T) {
 func TestVaultRenewal(t *testing.T) {
 	s := vaultServer(t)
 	for name, options := range map[string]map[string]any{
-		"renewed":       {"token_ttl": "2s", "token_max_ttl": "1h"},
-		"renewed, ends": {"token_ttl": "2s", "token_max_ttl": "3s"},
-		"batch":         {"token_ttl": "2s", "token_type": "batch"},
+		"renewed":       {"token_ttl": "5s", "token_max_ttl": "1h"},
+		"renewed, ends": {"token_ttl": "5s", "token_max_ttl": "8s"},
+		"batch":         {"token_ttl": "5s", "token_type": "batch"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -204,7 +204,7 @@ func TestVaultRenewal(t *testing.T) {
 				if !st.Reachable {
 					t.Fatalf("%+v", st)
 				}
-				return st.TokenExpires.After(first.Add(4 * time.Second))
+				return st.TokenExpires.After(first.Add(10 * time.Second))
 			})
 		})
 	}

@@ -232,7 +232,7 @@ func TestCloseWhileHung(t *testing.T) {
 			if !ok {
 				t.Error("a rotation succeeded that Vault never answered")
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatal("Close waits for a Transit that hangs")
 		}
 	}

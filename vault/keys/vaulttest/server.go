@@ -28,7 +28,7 @@ import (
 const RootToken = "root"
 
 // wait bounds everything that a server is waited for.
-const wait = 30 * time.Second
+const wait = 2 * time.Minute
 
 // Server is one Vault process. Its methods are not safe for concurrent use.
 type Server struct {

@@ -132,8 +132,8 @@ func (w *world) stop() {
 			if code := p.run.ExitCode(); code != 0 {
 				w.t.Errorf("seed %d: %s ended with exit code %d:\n%s", w.seed, p.name, code, tail(p.output.String()))
 			}
-		case <-time.After(time.Minute):
-			w.t.Errorf("seed %d: %s did not end within a minute of SIGTERM", w.seed, p.name)
+		case <-time.After(patience):
+			w.t.Errorf("seed %d: %s did not end after SIGTERM", w.seed, p.name)
 			p.run.Kill()
 		}
 		p.run = nil

@@ -211,7 +211,7 @@ func (w *world) healDue(open []healing, now time.Time) []healing {
 			continue
 		}
 		if !h.f.heal() {
-			if now.Sub(h.at) > time.Minute {
+			if now.Sub(h.at) > patience {
 				w.t.Fatalf("seed %d: %s does not end", w.seed, h.f.kind)
 			}
 			left = append(left, h)

@@ -238,7 +238,7 @@ func tail(output string) string {
 
 // command runs a verb on a proxy's configuration.
 func (w *world) command(p *node, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, append(args, "--config", p.config())...)
 	var errors strings.Builder
@@ -250,11 +250,14 @@ func (w *world) command(p *node, args ...string) (string, error) {
 	return string(out), err
 }
 
+// patience bounds every wait: it is against a hang, and no measure of anything.
+const patience = 5 * time.Minute
+
 // eventually asks until there is no error.
 func (w *world) eventually(what string, ask func() error) {
 	w.t.Helper()
-	if err := within(2*time.Minute, ask); err != nil {
-		w.t.Fatalf("seed %d: waited two minutes until %s: %v", w.seed, what, err)
+	if err := within(patience, ask); err != nil {
+		w.t.Fatalf("seed %d: waited in vain until %s: %v", w.seed, what, err)
 	}
 }
 
