@@ -3,6 +3,8 @@ package audit
 import (
 	"bytes"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,6 +148,40 @@ func TestSameIsOfItsRequest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestManySealAtOnce: who seals beside others, and while another policy comes
+// into force, writes what he would alone.
+func TestManySealAtOnce(t *testing.T) {
+	e := saleEntries()["sale-decision"]
+	policies := []*Names{namesOf(&e), namesOf(&e)}
+	var force atomic.Pointer[Names]
+	force.Store(policies[0])
+	s := NewSealing(noSeal{}, string(e.Chain))
+	s.Use(force.Load)
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(3, uint64(i)))
+			var same Same
+			for range 500 {
+				names := policies[r.IntN(2)]
+				force.Store(names)
+				p := prepare(&e, 0, func() *Names { return names })
+				p.Request = ID(letters.Random(20))
+				for j := range p.Prepared {
+					p.Prepared[j].Count = r.IntN(18)
+				}
+				for range 2 {
+					if got, want := s.SealSame(nil, &p, &same), p.AppendCompact(nil); !bytes.Equal(got, want) {
+						t.Errorf("got  %x\nwant %x", got, want)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func BenchmarkSealSale(b *testing.B) {
