@@ -259,13 +259,13 @@ func (x *exchange) addLegs(e *audit.Entry) {
 // stamp sets the headers of every answer.
 func (x *exchange) stamp(result audit.Result, upstream int, legs string) {
 	h := &x.ctx.Response.Header
-	h.Set(headerRequestID, x.id)
-	h.Set(headerOutcome, result.String())
+	h.set(headerRequestID, x.id)
+	h.set(headerOutcome, result.String())
 	if upstream > 0 {
-		h.Set(headerUpstream, statusText(upstream))
+		h.set(headerUpstream, statusText(upstream))
 	}
 	if legs != "" {
-		h.Set(headerLegs, legs)
+		h.set(headerLegs, legs)
 	}
 }
 

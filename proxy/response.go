@@ -1,10 +1,10 @@
 package proxy
 
 import (
-	"bytes"
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -36,14 +36,19 @@ type responseField struct{ from, name, value, end int }
 
 // Add adds a header field. name is in its canonical form, and is no field that
 // frames the message or ends the connection.
-func (h *responseHeader) Add(name, value string) { h.add(name, value) }
+func (h *responseHeader) Add(name, value string) { h.add(name, unbroken(value)) }
 
 // Set is Add, in the place of the first field of that name if there is one.
 func (h *responseHeader) Set(name, value string) {
-	if name == "Content-Type" {
+	if value = unbroken(value); name == "Content-Type" {
 		h.contentType = value
 		return
 	}
+	h.set(name, value)
+}
+
+// set is Set of a value of ours, which breaks no line.
+func (h *responseHeader) set(name, value string) {
 	for i := range h.fields {
 		f := &h.fields[i]
 		if f.name-f.from == len(name) && string(h.lines[f.from:f.name]) == name {
@@ -54,7 +59,7 @@ func (h *responseHeader) Set(name, value string) {
 	h.add(name, value)
 }
 
-// add is Add, out of line.
+// add is Add of a value of ours.
 //
 //go:noinline
 func (h *responseHeader) add(name, value string) {
@@ -63,7 +68,6 @@ func (h *responseHeader) add(name, value string) {
 	h.lines = append(h.lines, ": "...)
 	at := len(h.lines)
 	h.lines = append(h.lines, value...)
-	unbroken(h.lines[at:])
 	h.fields = append(h.fields, responseField{from, from + len(name), at, len(h.lines)})
 	h.lines = append(h.lines, "\r\n"...)
 }
@@ -80,7 +84,6 @@ func (h *responseHeader) replace(i int, value string) {
 		clear(h.lines[len(h.lines):behind])
 	}
 	f.end += longer
-	unbroken(h.lines[f.value:f.end])
 	for i++; i < len(h.fields); i++ {
 		f := &h.fields[i]
 		f.from, f.name, f.value, f.end = f.from+longer, f.name+longer, f.value+longer, f.end+longer
@@ -88,15 +91,11 @@ func (h *responseHeader) replace(i int, value string) {
 }
 
 // unbroken makes blanks of what would end a line.
-func unbroken(value []byte) {
-	if bytes.IndexByte(value, '\n') < 0 && bytes.IndexByte(value, '\r') < 0 {
-		return
+func unbroken(value string) string {
+	if strings.IndexByte(value, '\n') < 0 && strings.IndexByte(value, '\r') < 0 {
+		return value
 	}
-	for i, c := range value {
-		if c == '\n' || c == '\r' {
-			value[i] = ' '
-		}
-	}
+	return strings.NewReplacer("\n", " ", "\r", " ").Replace(value)
 }
 
 // SetContentType sets the media type of the body.

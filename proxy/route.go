@@ -154,9 +154,13 @@ func find(routes []rules.Route, method []byte, t *target) (route int, other stri
 
 // appendSegment appends a path segment, percent-encoded where it must be.
 func appendSegment(dst, segment []byte) []byte {
-	for _, c := range segment {
-		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' ||
-			strings.IndexByte("-._~!$&'()*+,;=:@", c) >= 0 {
+	plain := 0
+	for plain < len(segment) && inSegment[segment[plain]] {
+		plain++
+	}
+	dst = append(dst, segment[:plain]...)
+	for _, c := range segment[plain:] {
+		if inSegment[c] {
 			dst = append(dst, c)
 			continue
 		}
@@ -164,6 +168,15 @@ func appendSegment(dst, segment []byte) []byte {
 	}
 	return dst
 }
+
+// inSegment are the bytes that stand in a path segment as they are (RFC 3986,
+// 3.3).
+var inSegment = func() (in [256]bool) {
+	for c := range in {
+		in[c] = c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c < 0x80 && strings.IndexByte("-._~!$&'()*+,;=:@", byte(c)) >= 0
+	}
+	return in
+}()
 
 const upperHex = "0123456789ABCDEF"
 
