@@ -368,7 +368,7 @@ func TestNumbersNeverChange(t *testing.T) {
 	hold("reason", texts(reasonCodes[:]), "|host_unknown|cross_site|caller_unknown|caller_forbidden|route_unknown|method_not_allowed|head_malformed|expect_unknown|not_ready|agreement_lapsed|"+
 		"content_type|content_encoding|body_too_large|body_too_slow|body_malformed|body_too_deep|body_not_utf8|body_missing|blocked|ambiguous_member|basket_shape|class_absent|"+
 		"amount_malformed|currency_unknown|totals_mismatch|totals_unsplittable|token_unknown|egress_blocked|token_limit|key_malformed|in_flight|in_doubt|body_differs|answer_forgotten|"+
-		"sale_unknown|sale_pending|sale_open|store_unavailable|overloaded|internal|double_claim|late_outcome|upstream_unreachable|primary_timeout|primary_in_doubt|answer_unreadable|answer_withheld|expression_undecided")
+		"sale_unknown|sale_pending|sale_open|store_unavailable|overloaded|internal|double_claim|late_outcome|upstream_unreachable|primary_timeout|primary_in_doubt|answer_unreadable|answer_withheld|expression_undecided|keyring_untied|keyring_foreign")
 	hold("word", texts(words[:]), wordsThen)
 	for i, f := range forms {
 		if int(formOf(f)) != i {

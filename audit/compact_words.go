@@ -77,6 +77,8 @@ var reasonCodes = [...]reason.Code{
 	46: reason.AnswerUnreadable,
 	47: reason.AnswerWithheld,
 	48: reason.ExpressionUndecided,
+	49: reason.KeyringUntied,
+	50: reason.KeyringForeign,
 }
 
 // reasonNumbers are the numbers of reasonCodes.

@@ -161,11 +161,10 @@ func dropBodies(commands []store.Command, ref store.Ref, c *claim, result audit.
 func (s *Server) lateOutcome(ref store.Ref) {
 	c, o := s.standing(ref)
 	e := s.lateEntry(ref, c, o)
-	if err := s.recordLater(&e); err != nil {
+	u := s.unitOf(&e)
+	u.Commands = s.undoLate(ref, c, o)
+	if err := s.committer.CommitLater(u); err != nil {
 		s.logger.Error("a late outcome is not on record", "request", string(e.Request), "error", err)
-	}
-	if c != nil && o != nil {
-		s.undoLate(ref, c, o)
 	}
 }
 
@@ -206,24 +205,28 @@ func (s *Server) standing(ref store.Ref) (*claim, *outcome) {
 	return c, o
 }
 
-// undoLate takes back what came with a late outcome: the time to live of a
-// claim whose legs still wait, and what is kept of a sale that was not
-// completed. Legs that were queued with it are left: whoever takes one asks the
-// registers first.
-func (s *Server) undoLate(ref store.Ref, c *claim, stands *outcome) {
-	ctx, cancel := context.WithTimeout(s.work, storeTimeout)
-	defer cancel()
+// undoLate makes the commands that take back what came with a late outcome: the
+// time to live of a claim whose legs still wait, and what is kept of a sale that
+// was not completed. c and stands are what stands, nil where that cannot be read.
+// They are stored by the committer, behind what they take back: after a failover
+// that is sent again, and so are they. Legs that were queued with the late
+// outcome are left: whoever takes one asks the registers first.
+func (s *Server) undoLate(ref store.Ref, c *claim, stands *outcome) (undo []store.Command) {
+	if c == nil || stands == nil {
+		return nil
+	}
 	if stands.Result == audit.ResultReleased {
 		if len(c.Legs) > 0 {
-			_ = s.driver.Apply(ctx, []store.Command{
-				{Kind: store.Persist, Key: store.ClaimKey(ref.K, ref.A)},
-				{Kind: store.Persist, Key: store.OutcomeKey(ref.K, ref.A)}})
+			undo = append(undo, store.Command{Kind: store.Persist, Key: store.ClaimKey(ref.K, ref.A)},
+				store.Command{Kind: store.Persist, Key: store.OutcomeKey(ref.K, ref.A)})
 		}
-		return
+		return undo
 	}
 	if len(c.Sale) == 0 {
-		return
+		return nil
 	}
+	ctx, cancel := context.WithTimeout(s.work, storeTimeout)
+	defer cancel()
 	for _, k := range saleNames(c.Sale, ref.K) {
 		sale := []store.Command{{Kind: store.Get, Key: store.SaleKey(k)}}
 		if s.driver.Apply(ctx, sale) != nil || !sale[0].Found {
@@ -231,7 +234,8 @@ func (s *Server) undoLate(ref store.Ref, c *claim, stands *outcome) {
 		}
 		plain, err := s.ring.Open(nil, sale[0].Prior, []byte(sale[0].Key))
 		if err == nil && bytes.Equal(plain, c.Sale) {
-			_ = s.driver.Apply(ctx, []store.Command{{Kind: store.Delete, Key: sale[0].Key}})
+			undo = append(undo, store.Command{Kind: store.Delete, Key: sale[0].Key})
 		}
 	}
+	return undo
 }

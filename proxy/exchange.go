@@ -64,7 +64,7 @@ type exchange struct {
 	spooled time.Time                           // when the claim went to local disk; zero: it did not
 	awaited []*parcel                           // of parcels, those that the answer waits for
 	asked   *rewrite.Message                    // what is left of the body for the answer, if kept says so
-	owed    store.Command                       // stores the subject's id, where the store was away
+	owed    store.Command                       // stores the subject's id, where that is new
 
 	start   time.Time
 	key     string // K

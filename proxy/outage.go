@@ -173,10 +173,9 @@ func (s *Server) lateFromDisk(lost *store.Command, ref store.Ref) *store.Unit {
 		return u
 	}
 	e := s.lateEntry(ref, c, stands)
-	if c != nil && stands != nil {
-		s.undoLate(ref, c, stands)
-	}
-	return s.unitOf(&e)
+	u := s.unitOf(&e)
+	u.Commands = s.undoLate(ref, c, stands)
+	return u
 }
 
 // overVoid makes the unit by which a released outcome takes the place of a void

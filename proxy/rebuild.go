@@ -11,10 +11,13 @@ import (
 
 // rebuildEvery is how often, about, one of the processes on a store restores
 // the queues from the registers, besides each at its start; rebuildPause is its
-// pause between two pages, so that nobody else waits for it.
+// pause between two pages, so that nobody else waits for it. After a loss each
+// does so once more, one after the other: rebuildTurn is for how long none of the
+// others begins.
 const (
 	rebuildEvery = time.Hour
 	rebuildPause = 50 * time.Millisecond
+	rebuildTurn  = 30 * time.Second
 )
 
 // keepRebuilt restores the queues at the start, beside the first requests, and
@@ -24,22 +27,40 @@ func (s *Server) keepRebuilt(ctx context.Context) {
 	s.rebuild(ctx)
 	pause := time.NewTimer(rebuildEvery/2 + rand.N(rebuildEvery))
 	defer pause.Stop()
-	for {
+	for lost := false; ; {
 		select {
 		case <-ctx.Done():
 			return
+		case <-s.guard.relook:
+			lost = true
+			pause.Reset(rand.N(time.Second)) // the others have noticed, too
+			continue
 		case <-pause.C:
 		}
-		if !s.outbox.resting() && s.leaseHolds() && s.myRebuild(ctx) {
+		switch {
+		case s.outbox.resting() || !s.leaseHolds():
+		case lost && s.myRebuild(ctx, "rebuilding", rebuildTurn):
+			// Times from before a clock was put back may be there again.
+			if err := s.recallFuture(ctx); err != nil && ctx.Err() == nil {
+				s.logger.Warn("legs may wait for a time that a clock which was put back has set", "error", err)
+			}
+			s.rebuild(ctx)
+			lost = false
+		case !lost && s.myRebuild(ctx, "rebuilt", rebuildEvery/2):
 			s.rebuild(ctx)
 		}
-		pause.Reset(rebuildEvery/2 + rand.N(rebuildEvery))
+		wait := rebuildEvery
+		if lost {
+			wait = rebuildTurn
+		}
+		pause.Reset(wait/2 + rand.N(wait))
 	}
 }
 
-// myRebuild reports whether no other process has rebuilt the queues of late.
-func (s *Server) myRebuild(ctx context.Context) bool {
-	mine := []store.Command{{Kind: store.SetOnce, Key: store.MetaKey("rebuilt"), Value: []byte(s.committer.Chain() + " " + s.newID()), TTL: rebuildEvery / 2}}
+// myRebuild takes the turn to rebuild the queues, by a register that lives for a
+// while, and reports whether no other process has it.
+func (s *Server) myRebuild(ctx context.Context, register string, life time.Duration) bool {
+	mine := []store.Command{{Kind: store.SetOnce, Key: store.MetaKey(register), Value: []byte(s.committer.Chain() + " " + s.newID()), TTL: life}}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return s.driver.Apply(ctx, mine) == nil && mine[0].Won

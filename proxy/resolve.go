@@ -28,10 +28,17 @@ func (x *exchange) resolve() *reason.Error {
 		return refuse(reason.StoreUnavailable, "the store is away: nothing can be recorded, so nothing is forwarded")
 	}
 	if pending >= 0 {
-		if c := &t.reads[pending]; t.local && c.Won {
-			x.owed = *c // goes with the record
-		} else if e := x.learnSubject(c); e != nil {
-			return e
+		c := &t.reads[pending]
+		if !t.local || !c.Won {
+			if e := x.learnSubject(c); e != nil {
+				return e
+			}
+		}
+		if c.Won {
+			// It goes with the record as well: what is in that is there again
+			// after a failover, and without it nobody could say whose data the
+			// entry speaks of.
+			x.owed = *c
 		}
 	}
 	switch err := t.finish(ops); {
@@ -58,12 +65,15 @@ func (x *exchange) findSubject() int {
 		return -1
 	}
 	who := x.s.letters("subject", value)
-	if id, ok := x.s.subjects.get(who); ok {
+	id, sure := x.s.subjects.get(who)
+	if sure {
 		x.subject = id
 		return -1
 	}
 	key := store.SubjectKey(who)
-	id := letters.Random(idLetters)
+	if id == "" { // else the store may have lost it
+		id = letters.Random(idLetters)
+	}
 	// The value is kept beside the id, sealed, so that whoever has that right
 	// can tell a person what was disclosed (45 CFR 164.528).
 	plain := appendBytes(appendTexts(nil, id), value)

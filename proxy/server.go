@@ -41,6 +41,7 @@ type Server struct {
 	metrics   *admin.Metrics
 	marks     *audit.Checkpointer
 	outbox    *outbox
+	guard     *guard
 	replayer  *replayer
 	subjects  *lru
 	refusals  refusals
@@ -110,6 +111,18 @@ func (s *Server) applySoon(ctx context.Context, cmds []store.Command) error {
 	return s.driver.Apply(ctx, cmds)
 }
 
+// commitSoon stores commands within storeTimeout: by the committer, which sends
+// them again after a failover, or by the driver where there is none, at an
+// operator's desk on the files. Their results are valid if it returns nil.
+func (s *Server) commitSoon(ctx context.Context, cmds []store.Command) error {
+	if s.committer == nil {
+		return s.applySoon(ctx, cmds)
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return s.committer.Commit(ctx, &store.Unit{Commands: cmds})
+}
+
 // newServer makes what a request needs, but for the listener and the log. One
 // that is only to be tried does without the files that destinations name. It
 // returns a Server, to be closed, with an error as well.
@@ -139,6 +152,7 @@ func newServer(ctx context.Context, o Options, try bool) (*Server, error) {
 	}
 	s.policy.Store(y)
 	s.outbox = newOutbox(s, o.Outbox)
+	s.guard = newGuard(s)
 	s.replayer = newReplayer(s)
 	return s, nil
 }
@@ -263,6 +277,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	run(func() error { s.outbox.run(ctx); return nil })
 	run(func() error { s.replayer.run(ctx); return nil })
 	run(func() error { s.keepRebuilt(ctx); return nil })
+	run(func() error { s.guard.run(ctx); return nil })
 	if s.admin != nil {
 		run(func() error { return s.admin.Serve(aside) })
 	}

@@ -49,9 +49,13 @@ func (s *Server) openAdmin() error {
 	return err
 }
 
-// commitEntry stores an entry together with what it speaks of.
+// commitEntry stores an entry, if there is one, together with what it speaks of.
 func (s *Server) commitEntry(_ context.Context, e *audit.Entry, cmds []store.Command) error {
-	return s.committer.Commit(s.work, &store.Unit{Entries: [][]byte{s.sealing().Seal(nil, e)}, Commands: cmds})
+	u := &store.Unit{Commands: cmds}
+	if e != nil {
+		u.Entries = [][]byte{s.sealing().Seal(nil, e)}
+	}
+	return s.committer.Commit(s.work, u)
 }
 
 // commitEntries is commitEntry for several entries.
@@ -79,6 +83,9 @@ func (s *Server) record(_ context.Context, e *audit.Entry) error {
 func (s *Server) ready(ctx context.Context) admin.Readiness {
 	r := admin.Readiness{Draining: s.draining.Load(), Store: admin.Part{OK: true}, Keyring: admin.Part{OK: true}, Plan: admin.Part{OK: true},
 		Listener: admin.Part{OK: true, Detail: s.badCertificates()}}
+	if s.guard.foreign() {
+		r.Keyring.Detail = "the store says that it belongs to another keyring"
+	}
 	switch stats := s.committer.Stats(); {
 	case stats.Draining:
 		r.Store.Detail = "the store is back; what was recorded on local disk is being stored"
@@ -143,6 +150,7 @@ func (s *Server) state(ctx context.Context) admin.State {
 	if check.Kind == "redis" {
 		st.Store.Fsync = check.Fsync
 	}
+	st.KeyringForeign = s.guard.foreign()
 	st.SetKeyring(s.ring.Status(ctx), s.ring.List())
 	now := s.clock()
 	st.Queues = s.queues(ctx, now)

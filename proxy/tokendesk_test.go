@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"chaperone/audit"
 	"chaperone/proxy/admin/control"
 	"chaperone/store"
+	"chaperone/store/redistest"
 	"chaperone/vault"
 )
 
@@ -177,5 +179,49 @@ func TestIndexRebuilt(t *testing.T) {
 	}
 	if a, _ := b.reveal(`{"card":"` + gone + `"}`); a.status != 422 {
 		t.Errorf("a revoked token: %d %s", a.status, a.body)
+	}
+}
+
+// TestTokenWritesSurviveFailover: what is written about tokens beside a record of
+// a request is there again after a failover: the index that was built anew, and
+// the second deletion of a revoked value.
+func TestTokenWritesSurviveFailover(t *testing.T) {
+	b := &redisBed{redis: redistest.Start(t, redistest.Options{})}
+	b.bed = newShelf(t, shelf{panToken: "pan", phiToken: "vaulted"}, onRedis(t, b.redis))
+	name := gjson.Get(b.tokenize(`{"card":"4242424242424242","name":"Ada"}`), "name").String()
+	b.restart() // which knows nothing of what it would send again
+	known := b.keys("t:*")
+	if len(known) != 1 {
+		t.Fatalf("known tokens: %v", known)
+	}
+	b.do("DEL", known[0])
+	if out, err := b.desk().Rebuild(t.Context(), operatorOf("default")); err != nil || out.Restored != 1 {
+		t.Fatalf("%+v %v", out, err)
+	}
+	b.lose(known...)
+	b.until("the index is whole", func() bool { return slices.Equal(b.keys("t:*"), known) })
+
+	values := b.keys("v:*")
+	if len(values) != 1 {
+		t.Fatalf("values: %v", values)
+	}
+	desk, stored, late := b.desk(), b.value(values[0]), 0
+	desk.Settle = time.Millisecond
+	desk.Commit = func(ctx context.Context, e *audit.Entry, cmds []store.Command) error {
+		err := b.server.commitEntry(ctx, e, cmds)
+		if err == nil && e != nil && e.Action == audit.ActionTokenRevoke {
+			// A request that was under way stores the value once more.
+			late++
+			err = b.server.commitSoon(ctx, []store.Command{{Kind: store.SetOnce, Key: values[0], Value: stored}})
+		}
+		return err
+	}
+	if _, err := desk.Revoke(t.Context(), operatorOf("default"), name, ""); err != nil || late != 1 || len(b.keys("v:*")) != 0 {
+		t.Fatalf("%v, %d, %v", err, late, b.keys("v:*"))
+	}
+	resent := b.server.committer.Stats().Resent
+	b.lose()
+	if b.server.committer.Stats().Resent == resent || len(b.keys("v:*")) != 0 {
+		t.Errorf("after a failover: %v", b.keys("v:*"))
 	}
 }

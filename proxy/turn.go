@@ -11,7 +11,8 @@ import (
 
 // turn is the right to send the primary of an attempt that is in doubt again.
 // One at a time has it, among all proxies on the store: it is a register that
-// is written once and ends by itself.
+// is written once and ends by itself. A failover does not take it away: it is
+// written with what is sent again after one.
 type turn struct {
 	s     *Server
 	ref   store.Ref
@@ -36,9 +37,7 @@ func (s *Server) takeTurn(ctx context.Context, ref store.Ref, owner string, time
 		// From now on the claimant cannot end the attempt as one of which
 		// nothing was sent.
 		{Kind: store.SetOnce, Key: unknown, Value: s.ring.Seal(nil, mark.append(nil), []byte(unknown))}}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if err := s.driver.Apply(ctx, take); err != nil {
+	if err := s.commitSoon(ctx, take); err != nil {
 		return nil, err
 	}
 	if !take[0].Won {
@@ -61,7 +60,5 @@ func (t *turn) giveBack(ctx context.Context) {
 	if t.age()+2*storeTimeout > t.life {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	_ = t.s.driver.Apply(ctx, []store.Command{{Kind: store.Delete, Key: store.AgainKey(t.ref.K, t.ref.A)}})
+	_ = t.s.commitSoon(ctx, []store.Command{{Kind: store.Delete, Key: store.AgainKey(t.ref.K, t.ref.A)}})
 }

@@ -43,8 +43,12 @@ func (f *files) recordEntry(ctx context.Context, e *audit.Entry) error {
 	return f.recordUnit(ctx, e, nil)
 }
 
-// recordUnit is recordEntry, with commands that are done in the same unit.
+// recordUnit is recordEntry, with commands that are done in the same unit. e may
+// be nil: then there are only these.
 func (f *files) recordUnit(ctx context.Context, e *audit.Entry, cmds []store.Command) error {
+	if e == nil {
+		return f.recordEntries(ctx, nil, cmds)
+	}
 	return f.recordEntries(ctx, []*audit.Entry{e}, cmds)
 }
 

@@ -36,6 +36,7 @@ type State struct {
 
 	KeyringKind     string // local or vault
 	KeyringRevision uint64
+	KeyringForeign  bool       // the store says that it belongs to another one
 	Keys            []KeyState // the generations that make, one for each use
 
 	// Meaningful where KeyringKind is vault.
@@ -131,6 +132,7 @@ var (
 	descVaultLost      = desc("vault_keyset_lost", "Whether the keyset in Vault is gone, unreadable or another one. The keys in memory go on working; a restart would not.")
 	descVaultRefreshed = desc("vault_refresh_timestamp_seconds", "When the keyset in Vault was last read without a fault.")
 	descVaultToken     = desc("vault_token_ttl_seconds", "For how long the Vault token is still good; absent where it does not expire.")
+	descKeyringForeign = desc("store_keyring_foreign", "Whether the store says that it belongs to another keyring than this proxy's. A restart would be refused.")
 	descKeyRevision    = desc("keyring_revision", "Revision of the keyset in use: the same on every proxy, but for seconds after a change.")
 	descKeyGeneration  = desc("key_generation", "The generation that makes, by use of the key.", "use")
 	descKeyAge         = desc("key_age_seconds", "For how long the generation that makes has been making, by use of the key.", "use")
@@ -150,7 +152,7 @@ func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descReady, descDraining, descStoreUp, descStoreInfo, descStoreSafe, descReplicas, descPending, descJournal, descLate,
 		descJournalBytes, descSpoolLimit, descSpooling, descStoreDraining,
-		descLogSeq, descCheckpointSeq, descCheckpointTime, descKeyring, descVaultUp, descVaultSealed,
+		descLogSeq, descCheckpointSeq, descCheckpointTime, descKeyring, descKeyringForeign, descVaultUp, descVaultSealed,
 		descVaultDenied, descVaultLost, descVaultRefreshed, descVaultToken, descKeyRevision, descKeyGeneration, descKeyAge,
 		descDepth, descOldest, descDead, descParked, descBreaker, descDoubts, descOldestDoubt, descPendingSales, descOldestPending,
 	} {

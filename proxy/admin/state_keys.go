@@ -33,6 +33,7 @@ func (s *State) SetKeyring(ring keys.Status, list []keys.Info) {
 // collectKeys sends what is known of the keyring.
 func (s *State) collectKeys(gauge func(*prometheus.Desc, float64, ...string)) {
 	gauge(descKeyring, 1, oneOf(s.KeyringKind, "local", "vault"))
+	gauge(descKeyringForeign, truth(s.KeyringForeign))
 	gauge(descKeyRevision, float64(s.KeyringRevision))
 	now := time.Now()
 	for _, k := range s.Keys {

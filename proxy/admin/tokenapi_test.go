@@ -83,7 +83,9 @@ func newAPIBed(t *testing.T) *apiBed {
 			if b.refuse != nil {
 				return b.refuse
 			}
-			b.entries = append(b.entries, *e)
+			if e != nil {
+				b.entries = append(b.entries, *e)
+			}
 			if len(cmds) == 0 {
 				return nil
 			}

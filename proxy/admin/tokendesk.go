@@ -25,10 +25,14 @@ import (
 // command line where none runs. Each step is on record before its answer. Its
 // errors are *control.Error. Safe for concurrent use.
 type TokenDesk struct {
-	Plan    func() *rules.Plan // in force
-	Ring    *keys.Ring
-	Driver  store.Driver
-	Commit  func(ctx context.Context, e *audit.Entry, cmds []store.Command) error // one unit; as Recorder
+	Plan   func() *rules.Plan // in force
+	Ring   *keys.Ring
+	Driver store.Driver
+	// Commit stores an entry and commands in one unit; as Recorder. e is nil
+	// where what is done is on record already, or will be. What it stores is
+	// there again after a failover of the store, other than what Driver.Apply
+	// writes.
+	Commit  func(ctx context.Context, e *audit.Entry, cmds []store.Command) error
 	Limiter *Limiter
 	Forget  func() // what the proxy remembers of tokens, since one was revoked; nil: nothing
 	Clock   func() time.Time

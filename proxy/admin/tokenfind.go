@@ -176,7 +176,7 @@ func (d *TokenDesk) settle(ctx context.Context, r *vault.Record, deletes []store
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return d.apply(ctx, deletes)
+	return d.Commit(ctx, nil, deletes)
 }
 
 // revocable finds out what is to be revoked. Its Format is empty where there

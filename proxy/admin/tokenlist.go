@@ -124,7 +124,10 @@ func (d *TokenDesk) Rebuild(ctx context.Context, a Asker, archive ...string) (co
 	}
 	var cmds []store.Command
 	write := func() error {
-		if err := d.apply(ctx, cmds); err != nil {
+		if len(cmds) == 0 {
+			return nil
+		}
+		if err := d.Commit(ctx, nil, cmds); err != nil {
 			return err
 		}
 		for i := range cmds {

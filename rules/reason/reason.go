@@ -68,8 +68,10 @@ const (
 	StoreUnavailable Code = "store_unavailable"
 	Overloaded       Code = "overloaded"
 	Internal         Code = "internal"
-	DoubleClaim      Code = "double_claim" // two proxies took one key while the store was away
-	LateOutcome      Code = "late_outcome" // an outcome lost to another that was written first
+	DoubleClaim      Code = "double_claim"    // two proxies took one key while the store was away
+	LateOutcome      Code = "late_outcome"    // an outcome lost to another that was written first
+	KeyringUntied    Code = "keyring_untied"  // the store did not say any more which keyring it belongs to
+	KeyringForeign   Code = "keyring_foreign" // the store says that it belongs to another keyring
 
 	// From the primary.
 	UpstreamUnreachable Code = "upstream_unreachable" // void: no byte was sent
@@ -124,6 +126,8 @@ var statuses = map[Code]int{
 	Internal:            http.StatusInternalServerError,
 	DoubleClaim:         http.StatusConflict,
 	LateOutcome:         http.StatusConflict,
+	KeyringUntied:       http.StatusInternalServerError,
+	KeyringForeign:      http.StatusInternalServerError,
 	UpstreamUnreachable: http.StatusBadGateway,
 	PrimaryTimeout:      http.StatusGatewayTimeout,
 	PrimaryInDoubt:      http.StatusBadGateway,
