@@ -153,7 +153,9 @@ type Status struct {
 	Fsync    string
 	Nodes    int // masters that hold data
 	Replicas int // replicas connected to the master that has the fewest
-	// CertificateExpires is when the certificate ends that a server showed at
-	// the last TLS handshake; zero where there was none.
+	// CertificateExpires is when the first of the certificates ends that the
+	// servers, Sentinels among them, have shown at their last TLS handshakes;
+	// zero where there was none. It is known of a server within a minute after
+	// its certificate was replaced, and for an hour after it was last seen.
 	CertificateExpires time.Time
 }

@@ -1,6 +1,10 @@
 package store
 
-import "github.com/redis/go-redis/v9"
+import (
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
 
 // OverPipeline has a driver for one server send its batches as one for a
 // Cluster does: by go-redis's pipeline.
@@ -19,3 +23,6 @@ func OverPipeline(d Driver) error {
 
 // LosesSome is what the count of failovers goes by.
 var LosesSome = losesSome
+
+// WatchCertificates has a driver look at its servers' certificates more often.
+func WatchCertificates(d Driver, every time.Duration) { d.(*redisDriver).watchCertificates(every) }

@@ -49,6 +49,8 @@ type RedisOptions struct {
 	// than noeviction. For tests: what it acknowledges may be lost.
 	AllowUnsafe bool
 	Logger      *slog.Logger // nil: none
+
+	dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil: go-redis's own
 }
 
 // go-redis writes what it retries to stderr by itself; the committer logs it
@@ -81,7 +83,10 @@ type redisDriver struct {
 	keysMu sync.RWMutex
 	keys   map[laneKey]string // the names of queues
 
-	shown shownCertificate
+	shown *shownCertificates // nil: no TLS
+	// endWatch ends the look at certificates, which watching waits for.
+	endWatch context.CancelFunc
+	watching sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
@@ -115,10 +120,14 @@ func OpenRedis(ctx context.Context, o RedisOptions) (Driver, error) {
 	}
 	quiet.Do(func() { redis.SetLogger(silent{}) })
 	d := &redisDriver{lanes: 1, openFor: openFor, chains: make(map[string]chainState), open: make(map[string]*openLists), keys: make(map[laneKey]string)}
-	o.TLS = d.shown.watch(o.TLS)
+	if o.TLS != nil {
+		d.shown = newShown(o.TLS, orDuration(o.DialTimeout, defaultTimeout))
+		o.dial = d.shown.dial
+		d.watchCertificates(lookAtCertificates)
+	}
 	uo, err := o.universal()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, d.Close())
 	}
 	d.o = o
 	if o.Cluster {
@@ -142,6 +151,18 @@ func OpenRedis(ctx context.Context, o RedisOptions) (Driver, error) {
 	return d, nil
 }
 
+// watchCertificates looks at the servers' certificates every so often, until the
+// driver is closed.
+func (d *redisDriver) watchCertificates(every time.Duration) {
+	if d.endWatch != nil {
+		d.endWatch()
+		d.watching.Wait()
+	}
+	var ctx context.Context
+	ctx, d.endWatch = context.WithCancel(context.Background())
+	d.watching.Go(func() { d.shown.watch(ctx, every) })
+}
+
 // universal translates the options into go-redis's.
 func (o *RedisOptions) universal() (*redis.UniversalOptions, error) {
 	u := &redis.UniversalOptions{
@@ -162,6 +183,7 @@ func (o *RedisOptions) universal() (*redis.UniversalOptions, error) {
 		PoolSize:                 sideConns,
 		PipelinePoolSize:         sideConns,
 		TLSConfig:                o.TLS,
+		Dialer:                   o.dial,
 		MasterName:               o.SentinelMaster,
 		IsClusterMode:            o.Cluster,
 		SentinelUsername:         o.SentinelUsername,
@@ -223,7 +245,14 @@ func (d *redisDriver) Close() error {
 	if closed {
 		return nil
 	}
-	if line == nil {
+	if d.endWatch != nil {
+		d.endWatch()
+		d.watching.Wait()
+	}
+	switch {
+	case d.side == nil: // it was not opened
+		return nil
+	case line == nil:
 		return d.side.Close()
 	}
 	return errors.Join(line.close(), d.side.Close())

@@ -24,7 +24,7 @@ var (
 	descClientCA         = desc("client_ca_expiry_timestamp_seconds", "When the first of the authorities ends that vouch for callers' certificates; absent where none are asked for.", "listener")
 	descShown            = desc("destination_certificate_expiry_timestamp_seconds", "When the certificate ends that a destination showed at its last TLS handshake, good or not; absent until there was one.", "destination")
 	descVaultCertificate = desc("vault_certificate_expiry_timestamp_seconds", "When the certificate ends that Vault showed at the last TLS handshake; absent where it is spoken to without TLS.")
-	descStoreCertificate = desc("store_certificate_expiry_timestamp_seconds", "When the certificate ends that a server of the store showed at the last TLS handshake; absent where it is spoken to without TLS.")
+	descStoreCertificate = desc("store_certificate_expiry_timestamp_seconds", "When the first of the certificates ends that the servers of the store, Sentinels among them, have shown at their last TLS handshakes; absent where they are spoken to without TLS.")
 )
 
 // certificateDescs are all of them.

@@ -22,9 +22,16 @@ type Cluster struct {
 // of them says that all is well, and stops them at the test's end.
 func StartCluster(t testing.TB, n int) *Cluster {
 	t.Helper()
-	c := &Cluster{}
-	for i := range n {
-		s := Start(t, Options{Cluster: true})
+	return StartClusterOf(t, make([]Options, n)...)
+}
+
+// StartClusterOf is StartCluster with a master for each of some options.
+func StartClusterOf(t testing.TB, options ...Options) *Cluster {
+	t.Helper()
+	c, n := &Cluster{}, len(options)
+	for i, o := range options {
+		o.Cluster = true
+		s := Start(t, o)
 		c.Masters = append(c.Masters, s)
 		c.must(t, s, "CLUSTER", "ADDSLOTSRANGE", slots*i/n, slots*(i+1)/n-1)
 		c.must(t, s, "CLUSTER", "SET-CONFIG-EPOCH", i+1)

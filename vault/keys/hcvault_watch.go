@@ -40,9 +40,14 @@ func (v *vaultBackend) start(r *Ring) {
 				return
 			}
 			v.report(err)
-			if v.looks++; err == nil && v.looks > rewrapLooks {
-				v.looks = 0
-				v.followTransit(ctx, r)
+			if v.looks++; v.looks > rewrapLooks {
+				// The next look is on a new connection: Vault may show another
+				// certificate by now, and one that is in use never would.
+				v.transport.CloseIdleConnections()
+				if err == nil {
+					v.looks = 0
+					v.followTransit(ctx, r)
+				}
 			}
 			timer.Reset(v.next())
 		}
