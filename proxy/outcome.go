@@ -19,7 +19,7 @@ func (x *exchange) settle(result audit.Result, status int, fault reason.Code) {
 	x.writeAnswer(status, fault)
 	legs := x.legsHeader(result)
 	x.stamp(result, status, legs)
-	o := &outcome{Owner: x.owner(), By: "primary", At: x.wall.UnixMilli(), Result: result, Upstream: status}
+	o := &outcome{Owner: x.owner(), By: byPrimary, At: x.wall.UnixMilli(), Result: result, Upstream: status}
 	if x.hasKey {
 		o.Answer = x.keepAnswer(status, x.legsToKeep(result, legs), fault)
 		if !x.spooled.IsZero() {

@@ -174,8 +174,8 @@ func (s *Server) leasedBy(c *store.Claim, dest string, end int64) string {
 		return ""
 	}
 	o, err := s.openOutcome(c.Outcome, c.K, c.A, mine)
-	if err != nil || o == nil {
-		return ""
+	if err != nil || o == nil || o.By != byPrimary {
+		return "" // whoever else decides an attempt leases nothing
 	}
 	awaited := o.At + s.outbox.leaseFor(dest).Milliseconds()
 	handed := awaited + handedWait.Milliseconds()

@@ -65,10 +65,14 @@ func TestLeasesOfTheDead(t *testing.T) {
 	b := newBed(t)
 	s := b.server
 	c := claim{Request: "r", Chain: "node-dead", Legs: []heldLeg{{Leg: 1, To: "ehr"}}}
-	o := outcome{Owner: "r", At: 5_000_000, Result: audit.ResultReleased}
+	o := outcome{Owner: "r", By: byPrimary, At: 5_000_000, Result: audit.ResultReleased}
 	of := store.Claim{Ref: store.Ref{K: "k", A: 1}}
 	of.Value = s.ring.Seal(nil, c.append(nil), []byte(store.ClaimKey("k", 1)))
 	of.Outcome = s.ring.Seal(nil, o.append(nil), []byte(store.OutcomeKey("k", 1)))
+	follower := o
+	follower.By = "follower"
+	decided := of
+	decided.Outcome = s.ring.Seal(nil, follower.append(nil), []byte(store.OutcomeKey("k", 1)))
 	none := of
 	none.Outcome = nil
 	handed := o.At + (s.outbox.leaseFor("ehr") + handedWait).Milliseconds()
@@ -83,6 +87,7 @@ func TestLeasesOfTheDead(t *testing.T) {
 		{"awaited", of, o.At + s.outbox.leaseFor("ehr").Milliseconds(), "node-dead"},
 		{"taken from the store by somebody", of, handed - 700, ""},
 		{"a pause before the next try", of, handed + 1, ""},
+		{"taken in the millisecond in which a follower decided", decided, o.At + s.outbox.leaseFor("ehr").Milliseconds(), ""},
 		{"no outcome", none, handed, ""},
 		{"no claim", store.Claim{Ref: of.Ref}, handed, ""},
 	}

@@ -72,7 +72,7 @@ func (x *exchange) settlePending(status int, fault reason.Code) {
 	r := &x.p.plan.Routes[x.route]
 	now := x.s.clock()
 	p := pending{Until: now.Add(r.Legs[r.Primary].Pending.Within).UnixMilli(),
-		outcome: outcome{Owner: x.owner(), By: "primary", At: now.UnixMilli(), Result: audit.ResultPending, Upstream: status}}
+		outcome: outcome{Owner: x.owner(), By: byPrimary, At: now.UnixMilli(), Result: audit.ResultPending, Upstream: status}}
 	if x.hasKey {
 		p.Answer = x.keepAnswer(status, legs, fault)
 	}

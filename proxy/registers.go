@@ -176,7 +176,7 @@ func (d *decoder) leg() heldLeg {
 // outcome is the content of an outcome register.
 type outcome struct {
 	Owner    string // the request whose claim it ends; another's does not count, but see MAC
-	By       string // who says so: "primary", "proxy", or an operator
+	By       string // who says so: byPrimary, "proxy", "replay", "follower" or "operator"
 	At       int64  // Unix milliseconds
 	Result   audit.Result
 	Upstream int // HTTP status of the primary, 0: none
@@ -187,6 +187,10 @@ type outcome struct {
 	// the owner's alone.
 	MAC []byte
 }
+
+// byPrimary says of an outcome that the request itself has it, by its primary's
+// answer.
+const byPrimary = "primary"
 
 // ends reports whether the outcome is that of a claim.
 func (o *outcome) ends(c *claim) bool {
