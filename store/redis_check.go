@@ -12,8 +12,10 @@ import (
 )
 
 // Check asks each master for what durability depends on.
-func (d *redisDriver) Check(ctx context.Context) (Status, error) {
-	s := Status{Kind: "redis", Mode: d.mode()}
+func (d *redisDriver) Check(ctx context.Context) (s Status, _ error) {
+	s = Status{Kind: "redis", Mode: d.mode()}
+	// Also of servers that cannot be reached, perhaps for that very reason.
+	defer func() { s.CertificateExpires = d.shown.expires() }()
 	var mu sync.Mutex
 	var wrong []error
 	one := func(ctx context.Context, c *redis.Client) error {
@@ -37,7 +39,6 @@ func (d *redisDriver) Check(ctx context.Context) (Status, error) {
 	if err := errors.Join(wrong...); err != nil {
 		return s, err
 	}
-	s.CertificateExpires = d.shown.expires()
 	if s.Nodes == 0 {
 		return s, away(errors.New("no master found"))
 	}
