@@ -30,6 +30,12 @@ type issued struct {
 // issue makes a certificate for loopback, signed by another or by itself.
 func issue(t *testing.T, by *issued, usage x509.ExtKeyUsage) *issued {
 	t.Helper()
+	return issueUntil(t, by, usage, 48*time.Hour)
+}
+
+// issueUntil is issue for a certificate that lives as long.
+func issueUntil(t *testing.T, by *issued, usage x509.ExtKeyUsage, life time.Duration) *issued {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -38,9 +44,10 @@ func issue(t *testing.T, by *issued, usage x509.ExtKeyUsage) *issued {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: serial, NotAfter: time.Now().Add(48 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	template := &x509.Certificate{SerialNumber: serial, NotAfter: time.Now().Add(life), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		BasicConstraintsValid: true, IsCA: by == nil, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
 	if by == nil {
+		template.Subject.CommonName = "authority"
 		by = &issued{template, key}
 	} else {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{usage}

@@ -9,6 +9,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,6 +44,8 @@ type Server struct {
 	dir       string
 	bin       string
 	cert, key string
+	ca        *x509.Certificate // of cert
+	caKey     *ecdsa.PrivateKey
 	unsealKey string
 	cmd       *exec.Cmd
 	stdin     io.Closer
