@@ -25,8 +25,10 @@ type memory struct {
 	missed  int    // members for which there was no room
 	// links say which member is expected: links[2*k+1] behind member k, and
 	// links[2*k] as the first of an object that is k's value, or stands in an
-	// array that is.
+	// array that is. Others say which was expected there before, since what some
+	// bodies or line items have, others leave out.
 	links   [2 * maxExpected]uint8
+	others  [2 * maxExpected]uint8
 	index   [2 * maxExpected]uint8 // of members by their bytes, open addressing; zero for none
 	members [maxExpected]expected
 }
@@ -91,7 +93,7 @@ func (m *Message) remember(p *program) *memory {
 // begin forgets all members.
 func (x *memory) begin(program uint64) {
 	*x = memory{program: program, used: 2}
-	x.members[0].w0, x.members[0].m0 = 1, 0xFF // no name begins like that
+	x.members[0].from = ^state(0) // no object has it
 }
 
 // meets reports whether the member stands at p[i], in an object that is open as
@@ -119,7 +121,10 @@ func (m *Message) learn(cur *frame, i, next int, at state) {
 	}
 	_, e.once, _ = m.prog.table.Member(cur.state.automaton(), text[1:bytes.LastIndexByte(text, '"')])
 	if k := x.place(&e); k != 0 {
-		x.links[link], cur.link = k, 2*k+1
+		if x.links[link] != k {
+			x.links[link], x.others[link] = k, x.links[link]
+		}
+		cur.link = 2*k + 1
 	}
 }
 

@@ -38,7 +38,7 @@ func (m *Message) members(cur *frame, i int) (next int, at state, read bool, fau
 			cur.seen |= x.once
 			cur.link, at = x.link, x.at
 			i += int(x.size)
-		} else if i, at, fault = m.name(cur, i); fault != nil || i >= len(m.body) {
+		} else if i, at, fault = m.other(cur, i); fault != nil || i >= len(m.body) {
 			return i, at, false, fault
 		}
 		if next = m.plain(cur, i, at); next == 0 {
@@ -69,8 +69,20 @@ func (m *Message) members(cur *frame, i int) (next int, at state, read bool, fau
 	}
 }
 
-// name reads the member name at b[i] and the colon behind it. It returns where
-// the member's value begins and its state.
+// other reads the member name at b[i], which is not the first that is expected,
+// and the colon behind it. It returns where the member's value begins and its
+// state.
+func (m *Message) other(cur *frame, i int) (int, state, *reason.Error) {
+	x := &m.memory.members[m.memory.others[cur.link]%maxExpected]
+	if i <= len(m.body)-ahead && x.meets(unsafe.Pointer(unsafe.SliceData(m.body)), i, cur) {
+		cur.seen |= x.once
+		cur.link = x.link
+		return i + int(x.size), x.at, nil
+	}
+	return m.name(cur, i)
+}
+
+// name is other for a member that is not expected.
 func (m *Message) name(cur *frame, i int) (int, state, *reason.Error) {
 	p := unsafe.Pointer(unsafe.SliceData(m.body))
 	if i > len(m.body)-ahead || byteAt(p, i) != '"' {
