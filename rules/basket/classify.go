@@ -10,14 +10,15 @@ import (
 // immutable and safe for concurrent use.
 type Classifier struct {
 	fields    []rules.Path
-	classes   []class // those with a label first
+	rules     []rule // of classes with a label first
 	otherwise rules.ClassID
 }
 
-// class is one class of the policy.
-type class struct {
-	id  rules.ClassID
-	any [][]condition // alternatives, of which all conditions hold
+// rule is one alternative of a class of the policy.
+type rule struct {
+	class rules.ClassID
+	index int         // in the class
+	all   []condition // one at least; all of them hold
 }
 
 // condition compares the folded value of one field.
@@ -39,15 +40,15 @@ func NewClassifier(b *rules.Basket) *Classifier {
 			if (spec.Label != rules.NoLabel) != labelled {
 				continue
 			}
-			compiled := class{id: rules.ClassID(i + 1)}
-			for _, rule := range spec.Any {
-				var all []condition
-				for _, cond := range rule.Conditions {
-					all = append(all, c.compile(cond, index))
+			for j, alternative := range spec.Any {
+				r := rule{class: rules.ClassID(i + 1), index: j}
+				for _, cond := range alternative.Conditions {
+					r.all = append(r.all, c.compile(cond, index))
 				}
-				compiled.any = append(compiled.any, all)
+				if len(r.all) > 0 {
+					c.rules = append(c.rules, r)
+				}
 			}
-			c.classes = append(c.classes, compiled)
 		}
 	}
 	return c
@@ -94,7 +95,8 @@ type Scratch struct {
 	text   []byte
 	used   int      // the most of text that was in use since Reset
 	done   [][]byte // folded values by field, nil where not folded yet
-	shorts []short  // likewise, of values that are short
+	folded bool     // some of them are
+	shorts []short  // by field: of values that are short
 }
 
 // Reset zeroes what the scratch holds of values.
@@ -103,19 +105,28 @@ func (s *Scratch) Reset() {
 	clear(s.text[:s.used])
 	clear(s.done)
 	clear(s.shorts)
-	s.text, s.done, s.shorts, s.used = s.text[:0], s.done[:0], s.shorts[:0], 0
+	s.text, s.done, s.shorts, s.used, s.folded = s.text[:0], s.done[:0], s.shorts[:0], 0, false
 }
 
-// start forgets the folded values of the item before.
-func (s *Scratch) start(fields int) {
-	s.used = max(s.used, len(s.text))
-	s.text = s.text[:0]
+// start forgets the folded values of the item before, and takes this one's short
+// values.
+func (s *Scratch) start(fields int, values [][]byte) {
+	if s.folded {
+		s.used = max(s.used, len(s.text))
+		s.text, s.folded = s.text[:0], false
+		clear(s.done)
+	}
 	if cap(s.done) < fields {
 		s.done, s.shorts = make([][]byte, fields), make([]short, fields)
 	}
 	s.done, s.shorts = s.done[:fields], s.shorts[:fields]
-	clear(s.done)
-	clear(s.shorts)
+	for i := range s.shorts {
+		if i < len(values) {
+			s.shorts[i].set(values[i])
+		} else {
+			s.shorts[i].n = 0
+		}
+	}
 }
 
 // room makes room for the folded values of an item, so that no text is left
@@ -146,12 +157,10 @@ func (c *Classifier) Classify(s *Scratch, values [][]byte) rules.ClassID {
 // ClassifyBy is Classify, and says which alternative of the class it was: its
 // index in the policy, or -1 where no class matches.
 func (c *Classifier) ClassifyBy(s *Scratch, values [][]byte) (class rules.ClassID, rule int) {
-	s.start(len(c.fields))
-	for i := range c.classes {
-		for j, all := range c.classes[i].any {
-			if len(all) > 0 && s.all(all, values) {
-				return c.classes[i].id, j
-			}
+	s.start(len(c.fields), values)
+	for i := range c.rules {
+		if r := &c.rules[i]; s.all(r.all, values) {
+			return r.class, r.index
 		}
 	}
 	return c.otherwise, -1
@@ -161,18 +170,11 @@ func (c *Classifier) ClassifyBy(s *Scratch, values [][]byte) (class rules.ClassI
 func (s *Scratch) all(conditions []condition, values [][]byte) bool {
 	for i := range conditions {
 		c := &conditions[i]
-		if c.field >= len(values) || values[c.field] == nil {
-			return false
-		}
-		v, f := values[c.field], &s.shorts[c.field]
-		if f.n == 0 {
-			*f = newShort(v)
-		}
-		if f.n > 0 && c.plain {
+		if f := &s.shorts[c.field]; f.n > 0 && c.plain {
 			if !c.shortHolds(f) {
 				return false
 			}
-		} else if !c.holds(s.value(c.field, values)) {
+		} else if c.field >= len(values) || values[c.field] == nil || !c.holds(s.value(c.field, values)) {
 			return false
 		}
 	}
@@ -187,7 +189,7 @@ func (s *Scratch) value(field int, values [][]byte) []byte {
 		}
 		start := len(s.text)
 		s.text = fold(s.text, values[field])
-		s.done[field] = s.text[start:len(s.text):len(s.text)]
+		s.done[field], s.folded = s.text[start:len(s.text):len(s.text)], true
 	}
 	return s.done[field]
 }
@@ -196,7 +198,7 @@ func (s *Scratch) value(field int, values [][]byte) []byte {
 func (c *condition) shortHolds(v *short) bool {
 	if c.equal.lengths>>v.n&1 != 0 {
 		for i := range c.equal.shorts {
-			if c.equal.shorts[i] == *v {
+			if e := &c.equal.shorts[i]; e.w0 == v.w0 && e.w1 == v.w1 && e.n == v.n {
 				return true
 			}
 		}
@@ -233,7 +235,8 @@ type equals struct {
 const fewEquals = 12
 
 func (e *equals) add(text string) {
-	if f := newShort([]byte(text)); f.n > 0 {
+	var f short
+	if f.set([]byte(text)); f.n > 0 {
 		e.shorts = append(e.shorts, f)
 	}
 	e.lengths |= 1 << min(len(text), 63)

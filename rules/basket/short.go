@@ -14,24 +14,25 @@ type short struct {
 // maxShort is the length of two words.
 const maxShort = 16
 
-// newShort folds a text. n is zero, and so are the words, where the text is
-// empty, too long or not ASCII.
-func newShort(text []byte) (s short) {
-	switch n := len(text); {
-	case n == 0 || n > maxShort:
-		return short{}
-	case n >= 8:
-		s.w0, s.w1 = binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[n-8:])
-	case n >= 4:
-		s.w0 = uint64(binary.LittleEndian.Uint32(text)) | uint64(binary.LittleEndian.Uint32(text[n-4:]))<<(8*(n-4))
-	default:
-		s.w0 = uint64(text[0]) | uint64(text[n/2])<<(8*(n/2)) | uint64(text[n-1])<<(8*(n-1))
-	}
+// set folds a text. n is zero where the text is empty, too long or not ASCII.
+func (s *short) set(text []byte) {
 	const highs = 0x8080808080808080
-	if (s.w0|s.w1)&highs != 0 {
-		return short{}
+	n, w0, w1 := len(text), uint64(0), uint64(0)
+	switch {
+	case n == 0 || n > maxShort:
+		s.n = 0
+		return
+	case n >= 8:
+		w0, w1 = binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[n-8:])
+	case n >= 4:
+		w0 = uint64(binary.LittleEndian.Uint32(text)) | uint64(binary.LittleEndian.Uint32(text[n-4:]))<<(8*(n-4))
+	default:
+		w0 = uint64(text[0]) | uint64(text[n/2])<<(8*(n/2)) | uint64(text[n-1])<<(8*(n-1))
 	}
-	return short{foldWord(s.w0), foldWord(s.w1), len(text)}
+	if (w0|w1)&highs != 0 {
+		n = 0
+	}
+	s.w0, s.w1, s.n = foldWord(w0), foldWord(w1), n
 }
 
 // foldWord folds the case of eight ASCII bytes.

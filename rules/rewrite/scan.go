@@ -92,7 +92,8 @@ func (m *Message) open(outer *frame, at state, i int) *frame {
 	}
 	m.stack = m.stack[:len(m.stack)+1]
 	cur := &m.stack[len(m.stack)-1]
-	*cur = frame{names: m.prog.table.Names(at.automaton()), node: n, state: at, link: link, array: m.body[i] == '['}
+	*cur = frame{}
+	cur.names, cur.node, cur.state, cur.link, cur.array = m.prog.table.Names(at.automaton()), n, at, link, m.body[i] == '['
 	if at&stateSlots != 0 {
 		m.capture(at, n)
 		cur.items = cur.array && m.slots[slotItems] == n+1

@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"slices"
+
 	"chaperone/rules"
 	"chaperone/rules/reason"
 	"chaperone/rules/rewrite/automaton"
@@ -13,16 +15,18 @@ type states = []automaton.State
 // one before it where an earlier sibling is left, else the one behind it.
 func (v *View) walk() (alive bool, fault *reason.Error) {
 	tape := v.m.tape
-	cur := visit{end: uint32(len(tape)), item: -1, virtual: true, ask: v.unalias, actions: v.party.actionsOf(rules.NoClass)}
+	cur := v.push()
+	cur.end, cur.item, cur.virtual, cur.ask, cur.actions = uint32(len(tape)), -1, true, v.unalias, v.party.actionsOf(rules.NoClass)
 	for i := uint32(0); i < uint32(len(tape)); {
 		n := &tape[i]
 		switch a := cur.actions[n.state.automaton()]; {
 		case a&actAsk != 0 || cur.ask || n.state&noted != 0 || n.next > i+1 && a&actWhole == 0:
-			in, err := v.ask(&cur, i, n)
+			in, err := v.ask(cur, i, n)
 			if err != nil {
 				return false, err
 			}
-			if in {
+			if in != nil {
+				cur = in
 				i++
 				continue
 			}
@@ -39,21 +43,22 @@ func (v *View) walk() (alive bool, fault *reason.Error) {
 				v.tallyAll(cur.actions, cur.class, i, n)
 			}
 			if cur.some && !cur.alive {
-				v.cut(v.firstChild(&cur), v.nextChild(&cur))
+				v.cut(v.firstChild(cur), v.nextChild(cur))
 			}
 			cur.some, cur.alive, cur.last = true, true, n.end
 		}
 		for i = n.next; i == cur.end && !cur.virtual; {
-			v.leave(&cur)
+			cur = v.leave(cur)
 		}
 	}
+	v.frames = v.frames[:0]
 	return cur.alive, nil
 }
 
 // ask decides the child of cur at node i where its action does not say it all.
-// It reports whether the child is a container that has been entered: cur is
-// its frame then.
-func (v *View) ask(cur *visit, i uint32, n *node) (in bool, fault *reason.Error) {
+// It returns the frame of a container that has been entered, nil for any other
+// child. Cur is not to be used any more where there is one.
+func (v *View) ask(cur *visit, i uint32, n *node) (in *visit, fault *reason.Error) {
 	mark := len(v.edits)
 	if cur.some && !cur.alive {
 		v.cut(v.firstChild(cur), v.nextChild(cur))
@@ -61,41 +66,55 @@ func (v *View) ask(cur *visit, i uint32, n *node) (in bool, fault *reason.Error)
 	st := &v.states[n.state.automaton()]
 	alive := false
 	if n.next > i+1 {
-		if in, fault = v.enter(cur, i, n, st); in && cur.items && v.item(i, n) {
-			in, alive = false, v.party.actionsOf(v.m.items[v.itemAt].class)[n.state.automaton()]&actCut == 0
+		enters, err := v.enter(cur, i, n, st)
+		if enters && cur.items && v.item(i, n) {
+			enters, alive = false, v.party.actionsOf(v.m.items[v.itemAt].class)[n.state.automaton()]&actCut == 0
 		}
-		if in {
-			v.frames = append(v.frames, *cur)
-			*cur = v.visit(cur, i, n, st, mark)
-			return true, nil
+		if enters {
+			return v.visit(i, n, st, mark), nil
 		}
+		fault = err
 	} else {
 		alive, fault = v.leaf(cur, i, n, st)
 	}
 	v.after(cur, n, mark, alive)
-	return false, fault
+	return nil, fault
 }
 
-// leave ends the container of cur, whose last child has been walked. cur is the
-// container around it then.
-func (v *View) leave(cur *visit) {
-	n, mark, alive, last := &v.m.tape[cur.node], cur.mark, cur.alive, cur.last
-	if cur.item >= 0 {
-		v.tallyItem(cur.item, alive)
+// leave ends the container of cur, whose last child has been walked. It returns
+// the frame of the container around it.
+func (v *View) leave(cur *visit) *visit {
+	if v.rootLast = cur.last; cur.item >= 0 {
+		v.tallyItem(cur.item, cur.alive)
 	}
-	*cur = v.frames[len(v.frames)-1]
 	v.frames = v.frames[:len(v.frames)-1]
-	v.rootLast = last
-	v.after(cur, n, mark, alive)
+	outer := &v.frames[len(v.frames)-1]
+	v.after(outer, &v.m.tape[cur.node], cur.mark, cur.alive)
+	return outer
+}
+
+// push returns a new frame, zero, on top of the others. Those may have moved.
+func (v *View) push() *visit {
+	if len(v.frames) == cap(v.frames) {
+		v.frames = slices.Grow(v.frames, max(16, len(v.frames)))
+	}
+	v.frames = v.frames[:len(v.frames)+1]
+	in := &v.frames[len(v.frames)-1]
+	*in = visit{}
+	return in
 }
 
 // visit returns the frame of a container that is being entered.
-func (v *View) visit(outer *visit, i uint32, n *node, st *automaton.State, mark int) visit {
-	in := visit{node: i, end: n.next, mark: mark, item: -1, class: outer.class, actions: outer.actions, ask: v.unalias}
+func (v *View) visit(i uint32, n *node, st *automaton.State, mark int) *visit {
+	in := v.push()
+	outer := &v.frames[len(v.frames)-2]
+	in.node, in.end, in.mark, in.item, in.ask = i, n.next, mark, -1, v.unalias
 	if outer.items {
 		in.item = v.itemOf(i)
 		in.class = v.m.items[in.item].class
 		in.actions = v.party.actionsOf(in.class)
+	} else {
+		in.class, in.actions = outer.class, outer.actions
 	}
 	if st.Slots != 0 && v.m.slots[slotItems] == i+1 && v.m.body[n.start] == '[' {
 		in.items, in.ask = true, true
