@@ -41,6 +41,7 @@ type choices struct {
 // keyed is a key of a tally with its choices: one for each label of a set.
 type keyed struct {
 	key tallyKey
+	one *Choice // the only one; nil where there are others
 	of  []*Choice
 }
 
@@ -89,6 +90,9 @@ func (c *choices) add(e *Engine, k tallyKey, list []Choice) *keyed {
 			c.all[one] = known
 		}
 		made.of = append(made.of, known)
+	}
+	if len(made.of) == 1 {
+		made.one = made.of[0]
 	}
 	if c.used++; 2*c.used > len(table) {
 		table = grown(table)

@@ -31,13 +31,13 @@ func (m *Message) scan() *reason.Error {
 			if i < len(b) && b[i] == c+2 {
 				i++
 				cur = m.close(cur, i)
-			} else {
-				if i, at, read, fault = m.child(cur, i); fault != nil {
-					return fault
-				}
-				if !read {
-					continue
-				}
+			} else if cur.array {
+				at = m.element(cur)
+				continue
+			} else if i, at, read, fault = m.members(cur, i); fault != nil {
+				return fault
+			} else if !read {
+				continue
 			}
 		} else if i, fault = m.leaf(cur, at, i); fault != nil {
 			return fault
@@ -65,7 +65,11 @@ func (m *Message) scan() *reason.Error {
 			}
 			c := b[i]
 			if c == ',' {
-				if i, at, read, fault = m.child(cur, nextMember(b, i)); fault != nil {
+				if i = nextMember(b, i); cur.array {
+					at = m.element(cur)
+					break
+				}
+				if i, at, read, fault = m.members(cur, i); fault != nil {
 					return fault
 				}
 				if read {
@@ -115,19 +119,15 @@ func (m *Message) close(cur *frame, i int) *frame {
 	return cur
 }
 
-// child goes to the next member or element of a container: from where it
-// begins at b[i] to where its value begins, or with read to where a value ends.
-func (m *Message) child(cur *frame, i int) (next int, at state, read bool, fault *reason.Error) {
-	if !cur.array {
-		return m.members(cur, i)
-	}
+// element goes to the next element of an array, and returns its state.
+func (m *Message) element(cur *frame) state {
 	cur.child = uint32(len(m.tape))
 	if cur.items {
 		m.beginItem()
 	}
 	to := m.prog.table.Element(cur.state.automaton(), cur.index)
 	cur.index++
-	return i, state(to) | cur.state&stateSAD, false, nil
+	return state(to) | cur.state&stateSAD
 }
 
 // leaf reads the string, number or word that begins at b[i] and returns the

@@ -72,12 +72,14 @@ func (v *View) countOther(k tallyKey) {
 	if known == nil {
 		known = v.party.choices.add(v.m.prog.engine, k, v.expand(k))
 	}
+	if known.one != nil {
+		t.at, t.last = t.add(known.one), k
+		return
+	}
 	for _, c := range known.of {
-		t.at = t.add(c)
+		t.add(c)
 	}
-	if t.last = k; len(known.of) != 1 {
-		t.last = noKey
-	}
+	t.last = noKey
 }
 
 // add counts a choice, and returns its index.
@@ -85,14 +87,13 @@ func (t *tally) add(c *Choice) int {
 	if c.place >= len(t.places) {
 		t.places = append(t.places, make([]int32, max(32, c.place+1))...)
 	}
-	at := t.places[c.place] - 1
-	if at < 0 {
-		at = int32(len(t.chosen))
+	at := &t.places[c.place]
+	if *at == 0 {
 		t.chosen = append(t.chosen, Chosen{Choice: c})
-		t.places[c.place] = at + 1
+		*at = int32(len(t.chosen))
 	}
-	t.chosen[at].Count++
-	return int(at)
+	t.chosen[*at-1].Count++
+	return int(*at - 1)
 }
 
 // tallyPlace counts a value that is labelled by its place.
