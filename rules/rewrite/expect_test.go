@@ -73,6 +73,28 @@ func TestExpectedMembersChangeNothing(t *testing.T) {
 	}
 }
 
+// TestTwoAreExpected: what some bodies and some items have, and others leave out,
+// is not learned again and again.
+func TestTwoAreExpected(t *testing.T) {
+	e := identity(t)
+	bodies := [][]byte{
+		[]byte(`{"id":"1","items":[{"sku":"a","qty":1,"lot":"x","area":"y"},{"sku":"b","qty":1,"area":"y"},{"sku":"c","discount":1}],"total":1                     }`),
+		[]byte(`{"order":"1","items":[{"sku":"a","qty":1,"area":"y"}],"tip":1,"total":1                     }`),
+	}
+	m := taught(t, e, 0, bodies...)
+	for range 3 {
+		for _, body := range bodies {
+			if err := e.ScanRequest(m, 0, body, Limits{}); err != nil {
+				t.Fatal(err)
+			}
+			if m.learned != 0 {
+				t.Errorf("%d members are learned again: %s", m.learned, body)
+			}
+			m.Reset()
+		}
+	}
+}
+
 // TestExpectedNamesInOtherPlaces has the same names where they mean other
 // things.
 func TestExpectedNamesInOtherPlaces(t *testing.T) {

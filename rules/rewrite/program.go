@@ -76,11 +76,6 @@ type program struct {
 	pendingSlot             int // first of pending.where's values, in an answer
 }
 
-// ofLine says of a slot that it is relative to a line item.
-func (p *program) ofLine(slot uint16) bool {
-	return int(slot)-slotLineQuantity < lineSlots+p.fields && slot >= slotLineQuantity
-}
-
 // party is one receiver's view of the automaton's states.
 type party struct {
 	sees        rules.Clearance

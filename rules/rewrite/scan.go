@@ -181,14 +181,12 @@ func (m *Message) note(cur *frame, at state, n uint32) {
 // capture notes a node whose value the engine needs. Those of a line item go
 // to the item that is being read.
 func (m *Message) capture(at state, n uint32) {
-	set := m.states[at.automaton()].Slots
-	line := len(m.lines) - m.width - slotLineQuantity // of slot 0 in the item's part of lines
-	for _, slot := range m.prog.table.Slots[set] {
-		switch {
-		case !m.prog.ofLine(slot):
+	fields := uint(lineSlots + m.prog.fields) // in slots from slotLineQuantity on
+	for _, slot := range m.prog.table.Slots[m.states[at.automaton()].Slots] {
+		if of := uint(slot) - slotLineQuantity; of >= fields {
 			m.slots[slot] = n + 1
-		case len(m.lines) > 0:
-			m.lines[line+int(slot)] = n + 1
+		} else if len(m.lines) > 0 {
+			m.lines[len(m.lines)-m.width+int(of)] = n + 1
 		}
 	}
 }

@@ -20,8 +20,6 @@ func (v *View) walk() (alive bool, fault *reason.Error) {
 	for i := uint32(0); i < uint32(len(tape)); {
 		n := &tape[i]
 		switch a := cur.actions[n.state.automaton()]; {
-		case cur.alive && !cur.ask && n.next == i+1 && n.state&noted == 0 && a&(actAsk|actCut|actCount) == 0:
-			cur.last = n.end // as most of what is kept: not the first, and of no interest
 		case a&actAsk != 0 || cur.ask || n.state&noted != 0 || n.next > i+1 && a&actWhole == 0:
 			in, err := v.ask(cur, i, n)
 			if err != nil {
