@@ -178,7 +178,7 @@ func TestNothingLeaks(t *testing.T) {
 		seed = time.Now().UnixNano()
 	}
 	t.Logf("seed %d", seed)
-	w := &world{Rand: rand.New(rand.NewSource(seed))}
+	w := &world{Rand: rand.New(rand.NewSource(seed)), given: map[string]bool{}}
 	seen := &leakTally{}
 	for round := range *leakRounds {
 		name, redis := "embedded", (*redistest.Server)(nil)

@@ -33,7 +33,18 @@ type secrets struct {
 // world makes random policies and baskets.
 type world struct {
 	*rand.Rand
-	n int
+	n     int
+	given map[string]bool // values that some sale has already
+}
+
+// once makes a value that no other sale has: where it is found, it went.
+func (w *world) once(make func() string) string {
+	for {
+		if v := make(); !w.given[v] {
+			w.given[v] = true
+			return v
+		}
+	}
 }
 
 func (w *world) word(prefix string) string {
@@ -148,8 +159,10 @@ func (w *world) sale(id string) (string, *secrets) {
 // patient writes the patient, all of whose values are labelled.
 func (w *world) patient(s *secrets, phi func() string) string {
 	s.name, s.tier = phi(), []string{"gold", "silver"}[w.Intn(2)]
-	s.born = fmt.Sprintf("%d-%02d-%02d", 1930+w.Intn(60), 1+w.Intn(12), 1+w.Intn(28))
-	s.postcode = fmt.Sprintf("%s%d %d%s", []string{"SW", "M", "LS", "EC"}[w.Intn(4)], 1+w.Intn(9), w.Intn(10), strings.ToUpper(w.letters(2)))
+	s.born = w.once(func() string { return fmt.Sprintf("%d-%02d-%02d", 1930+w.Intn(60), 1+w.Intn(12), 1+w.Intn(28)) })
+	s.postcode = w.once(func() string {
+		return fmt.Sprintf("%s%d %d%s", []string{"SW", "M", "LS", "EC"}[w.Intn(4)], 1+w.Intn(9), w.Intn(10), strings.ToUpper(w.letters(2)))
+	})
 	s.deposit = 1e11 + w.Intn(1e11) // of no issuer, and like no other number
 	return fmt.Sprintf(`"patient":{"id":%q,"name":%q,"phone":%q,"deep":[[{"x":%q}]],"tier":%q,"born":%q,"postcode":%q,"deposit":%d}`,
 		phi(), s.name, phi(), phi(), s.tier, s.born, s.postcode, s.deposit)
@@ -178,16 +191,22 @@ func (w *world) unlabelled(s *secrets, pan func() string) string {
 // identifier makes one that a detector finds in a text, in one of the usual
 // ways of writing it.
 func (w *world) identifier(s *secrets) string {
+	kind := []string{"ssn", "nhs_number", "email", "phone", "iban"}[w.Intn(5)]
+	if old := s.ids[kind]; old != "" {
+		return old
+	}
+	s.ids[kind] = w.once(func() string { return w.number(kind) })
+	return s.ids[kind]
+}
+
+// number makes an identifier of a kind.
+func (w *world) number(kind string) (value string) {
 	digits := func(n int) string {
 		b := make([]byte, n)
 		for i := range b {
 			b[i] = byte('0' + w.Intn(10))
 		}
 		return string(b)
-	}
-	kind, value := []string{"ssn", "nhs_number", "email", "phone", "iban"}[w.Intn(5)], ""
-	if old := s.ids[kind]; old != "" {
-		return old
 	}
 	switch kind {
 	case "ssn":
@@ -214,7 +233,6 @@ func (w *world) identifier(s *secrets) string {
 		}
 		value = fmt.Sprintf("GB%02dWEST%s", 98-rest, account)
 	}
-	s.ids[kind] = value
 	return value
 }
 
