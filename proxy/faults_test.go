@@ -88,6 +88,7 @@ func TestWhatThePrimaryDoes(t *testing.T) {
 		{"not authorized, nothing said", reply{status: 401}, 401, "", "", audit.ResultCancelled},
 		{"a 4xx that is no JSON", reply{status: 403, body: "<html>"}, 502, "primary_in_doubt", "", audit.ResultUnknown},
 		{"request timeout", reply{status: 408, body: `{}`}, 502, "primary_in_doubt", "", audit.ResultUnknown},
+		{"a status of no class", reply{status: 600, body: `{}`}, 502, "primary_in_doubt", "", audit.ResultUnknown},
 		{"conflict", reply{status: 409, body: `{}`}, 502, "primary_in_doubt", "", audit.ResultUnknown},
 		{"redirected", reply{status: 307, body: `{}`, header: map[string]string{"Location": "/elsewhere"}}, 502, "primary_in_doubt", "", audit.ResultUnknown},
 		{"failed", reply{status: 500, body: `{"status":"approved"}`}, 502, "primary_in_doubt", "", audit.ResultUnknown},

@@ -118,7 +118,8 @@ func (x *exchange) readAnswer(u *upstream) (readable bool, fault reason.Code) {
 func classify(r *rules.Route, ans *rewrite.Message, status int, readable, empty bool) audit.Result {
 	success := r.Legs[r.Primary].Success
 	class := status / 100
-	if class == 5 || class == 3 || class == 1 || status == 408 || status == 409 {
+	// A status of no class there is says as little as a 5xx (RFC 9110, 15).
+	if class != 2 && class != 4 || status == 408 || status == 409 {
 		return audit.ResultUnknown
 	}
 	if byStatus(success) {
