@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,9 +23,7 @@ type guard struct {
 	relook chan struct{}
 
 	losses uint64 // that the committer had counted when it was looked at last
-
-	judging sync.Mutex
-	said    string // the other keyring that was reported last; empty: none
+	said   string // the other keyring that was reported last; empty: none
 }
 
 // guardEvery is how often the guard asks the committer whether anything was
@@ -112,8 +109,6 @@ func (g *guard) tie(ctx context.Context) {
 // end.
 func (g *guard) judge(owner string) {
 	s := g.s
-	g.judging.Lock()
-	defer g.judging.Unlock()
 	strange := owner != s.ring.ID()
 	if before := g.stranger.Swap(strange); !strange {
 		if before {

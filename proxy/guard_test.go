@@ -129,16 +129,25 @@ func TestForeignKeyring(t *testing.T) {
 	if a := b.post("/v1/checkout", checkout(t)); a.status != 200 {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	// It is said once, however often it is looked at.
+	want := []string{"keyring somebody-elses"}
+	onRecord := func() bool { return slices.Equal(b.alarms(reason.KeyringForeign), want) }
+	b.until("it is on record", onRecord)
+	// It is said once, however often it is looked at. The running guard is its
+	// goroutine's alone.
+	g := newGuard(b.server)
 	for range 5 {
-		b.server.guard.judge("somebody-elses")
+		g.judge("another-keyring")
 	}
-	b.until("it is on record", func() bool { return slices.Equal(b.alarms(reason.KeyringForeign), []string{"keyring somebody-elses"}) })
+	want = append(want, "keyring another-keyring")
+	b.until("what another guard finds is on record once", onRecord)
 	if got := string(b.value(keyringKey)); got != "somebody-elses" {
 		t.Errorf("the store belongs to %s", got)
 	}
 	b.do("SET", keyringKey, b.ring.ID())
 	b.until("the metric says that it is over", shows(0))
+	if got := b.alarms(reason.KeyringForeign); !slices.Equal(got, want) {
+		t.Errorf("alarms: %v, want %v", got, want)
+	}
 	if got := b.alarms(reason.KeyringUntied); len(got) != 0 {
 		t.Errorf("alarms: %v", got)
 	}
