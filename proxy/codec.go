@@ -17,12 +17,7 @@ var errRegister = errors.New("proxy: malformed register")
 // for each request.
 
 //go:noinline
-func appendNumber(dst []byte, n uint64) []byte {
-	if n < 0x80 {
-		return append(dst, byte(n))
-	}
-	return binary.AppendUvarint(dst, n)
-}
+func appendNumber(dst []byte, n uint64) []byte { return appendVarint(dst, n) }
 
 func appendSigned(dst []byte, n int64) []byte {
 	return appendNumber(dst, uint64(n<<1)^uint64(n>>63))
@@ -30,12 +25,7 @@ func appendSigned(dst []byte, n int64) []byte {
 
 //go:noinline
 func appendBytes(dst, b []byte) []byte {
-	if len(b) < 0x80 {
-		dst = append(dst, byte(len(b)))
-	} else {
-		dst = binary.AppendUvarint(dst, uint64(len(b)))
-	}
-	return append(dst, b...)
+	return append(appendVarint(dst, uint64(len(b))), b...)
 }
 
 // appendTexts appends texts, one after the other.
@@ -43,14 +33,18 @@ func appendBytes(dst, b []byte) []byte {
 //go:noinline
 func appendTexts(dst []byte, texts ...string) []byte {
 	for _, s := range texts {
-		if len(s) < 0x80 {
-			dst = append(dst, byte(len(s)))
-		} else {
-			dst = binary.AppendUvarint(dst, uint64(len(s)))
-		}
-		dst = append(dst, s...)
+		dst = append(appendVarint(dst, uint64(len(s))), s...)
 	}
 	return dst
+}
+
+// appendVarint is binary.AppendUvarint, with the numbers of one byte, which are
+// nearly all, first. It is written out in those above.
+func appendVarint(dst []byte, n uint64) []byte {
+	if n < 0x80 {
+		return append(dst, byte(n))
+	}
+	return binary.AppendUvarint(dst, n)
 }
 
 func appendFlag(dst []byte, f bool) []byte {
