@@ -294,8 +294,8 @@ func (x *exchange) placeLarge(held *heldLeg) {
 //go:noinline
 func (x *exchange) placeApart(held *heldLeg) {
 	key := store.RequestBodyKey(x.key, x.attempt, held.Leg, x.id)
-	command(x.unit, store.SetOnce).Key = key
-	x.unit.Commands[len(x.unit.Commands)-1].Value = x.s.ring.Seal(nil, held.Body, []byte(key))
+	c := command(x.unit, store.SetOnce)
+	c.Key, c.Value = key, x.s.ring.Seal(nil, held.Body, []byte(key))
 }
 
 // whenRule ends the name of a leg's condition, as decisions and refusals have it.
