@@ -170,11 +170,8 @@ func (r *response) ResetBody() {
 
 // Reset leaves nothing of the response.
 func (r *response) Reset() {
-	if len(r.body) > 0 {
-		clear(r.body)
-	}
-	clear(r.room)
-	r.body, r.room = nil, kept(r.room)
+	r.ResetBody()
+	r.room = kept(r.room)
 	r.status, r.closes = 0, false
 	h := &r.Header
 	clear(h.lines)
@@ -236,9 +233,8 @@ func (r *response) apart(at time.Time, last lastField, length int, bodiless bool
 	text = append(r.appendHead(text, at, last, length), rest[:behind]...)
 	rest = rest[behind:]
 	if len(rest) == 0 {
-		clear(r.body)
-		clear(r.room)
-		r.body, r.room = nil, text
+		r.ResetBody()
+		r.room = text
 	}
 	return text, rest
 }
