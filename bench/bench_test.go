@@ -166,6 +166,7 @@ func TestResults(t *testing.T) {
 	r.Subjects[1].add(1, one(50, time.Millisecond, 4*time.Millisecond, 3*time.Millisecond))
 	r.Subjects[1].add(2, one(50, time.Millisecond, 5*time.Millisecond, 4*time.Millisecond))
 	r.LeftOut = []leftOut{{"nginx", missing{"nginx"}.Error()}}
+	r.Rewriting = &rewriting{Requests: 100_000, CPU: 0.6, File: 106}
 	r.finish()
 	if len(r.Subjects) != 2 {
 		t.Fatalf("%d subjects", len(r.Subjects))
@@ -177,8 +178,11 @@ func TestResults(t *testing.T) {
 	if got.ThroughputRatio != (stat{0.375, 0.25, 0.5}) || got.CPURatio.Median != 2 || got.Added99 != (stat{2.5, 2, 3}) {
 		t.Errorf("%+v", got)
 	}
+	if beside := r.beside(got, base, cpuRatio); beside != got.CPURatio {
+		t.Errorf("%+v", beside)
+	}
 	text := r.markdown()
-	for _, want := range []string{"0.38 (0.25–0.50) × raw-1", "| **not met** |", "- `nginx`: not on this machine (Debian: apt-get install nginx)"} {
+	for _, want := range []string{"106 MB of 100000 requests in 0.6 s of CPU. In the long run that is 6.0 µs for each request", "0.38 (0.25–0.50) × raw-1", "| **not met** |", "- `nginx`: not on this machine (Debian: apt-get install nginx)"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

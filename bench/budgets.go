@@ -33,7 +33,8 @@ func (r *results) budgets() budgets {
 	if s := r.of("tokenize"); s != nil && r.of("raw-1") != nil {
 		add("tokenize and record: ≥ 0.5 × the throughput of raw forwarding (aim 0.65)", s.ThroughputRatio.text("%.2f")+" ×", s.ThroughputRatio.Median >= 0.5)
 		if lua := r.of("nginx-lua"); lua != nil {
-			add("less CPU than nginx with Lua and cjson that only rewrites", fmt.Sprintf("%.1f µs, nginx %.1f µs", s.CPU.Median, lua.CPU.Median), s.CPU.Median < lua.CPU.Median)
+			ratio := r.beside(s, lua, cpuRatio)
+			add("less CPU than nginx with Lua and cjson that only rewrites", fmt.Sprintf("%s ×; %.1f µs, nginx %.1f µs", ratio.text("%.2f"), s.CPU.Median, lua.CPU.Median), ratio.Median < 1)
 		}
 		add("p99 at half of saturation: < 1 ms above raw forwarding's at half of its own", s.Added99.text("%+.2f")+" ms", s.Added99.Median < 1)
 	}

@@ -138,6 +138,11 @@ func measure(ctx context.Context, s settings, progress io.Writer) (*results, err
 		if err := r.rounds(ctx, list, res); err != nil {
 			return nil, err
 		}
+		if r.recorded > 0 {
+			if res.Rewriting, err = r.rewrite(ctx, r.recorded); err != nil {
+				return nil, fmt.Errorf("redis: rewrite of its file: %w", err)
+			}
+		}
 	}
 	// These come last, and what has been measured is not lost with them.
 	if s.has("growth") {

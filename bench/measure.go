@@ -25,6 +25,7 @@ type rig struct {
 	built     string // Chaperone's binary
 	caller    caller
 	turn      int
+	recorded  int // requests to Chaperone whose records are in Redis
 	children  processes
 	rendered  map[string][]byte // by subject: what the processor got
 	left      []leftOut
@@ -216,6 +217,9 @@ func (r *rig) turnOf(ctx context.Context, s subject, l load) (t turn, err error)
 	}
 	if t.failed > 0 || t.requests == 0 {
 		return t, fmt.Errorf("%d of %d requests failed, the first with %s: %s", t.failed, t.failed+t.requests, t.failure, up.proc.tail())
+	}
+	if up.ours && up.redis {
+		r.recorded += t.requests
 	}
 	t.delivered = t.took
 	if s.queued > 0 {

@@ -16,6 +16,7 @@ type results struct {
 	Half        string      `json:"half"`
 	Short       bool        `json:"short"`
 	Subjects    []*result   `json:"subjects"`
+	Rewriting   *rewriting  `json:"redis_rewrite,omitempty"`
 	LeftOut     []leftOut   `json:"left_out,omitempty"`
 	Engine      *speeds     `json:"engine,omitempty"`
 	Growth      []*curve    `json:"growth,omitempty"`
@@ -103,40 +104,43 @@ func (r *results) finish() {
 	r.Machine.end()
 	r.Subjects = slices.DeleteFunc(r.Subjects, func(s *result) bool { return len(s.turns) == 0 })
 	for _, s := range r.Subjects {
-		over := func(f func(t, base turn) float64, withBase bool) stat {
-			var values []float64
-			base := r.of(s.Baseline)
-			for round := range r.Rounds + 1 {
-				t, ok := s.turns[round]
-				if !ok {
-					continue
-				}
-				var b turn
-				if withBase {
-					if base == nil {
-						continue
-					}
-					if b, ok = base.turns[round]; !ok || b.requests == 0 || b.cpu == 0 {
-						continue
-					}
-				}
-				values = append(values, f(t, b))
-			}
-			return statOf(values)
-		}
 		for _, t := range s.turns {
 			s.Requests += t.requests
 		}
-		s.Throughput = over(func(t, _ turn) float64 { return t.rate() }, false)
-		s.CPU = over(func(t, _ turn) float64 { return t.each(t.cpu) }, false)
-		s.Redis = over(func(t, _ turn) float64 { return t.each(t.redis) }, false)
-		s.Half50 = over(func(t, _ turn) float64 { return milliseconds(t.half50) }, false)
-		s.Half99 = over(func(t, _ turn) float64 { return milliseconds(t.half99) }, false)
-		s.Full99 = over(func(t, _ turn) float64 { return milliseconds(t.p99) }, false)
-		s.ThroughputRatio = over(func(t, b turn) float64 { return t.rate() / b.rate() }, true)
-		s.CPURatio = over(func(t, b turn) float64 { return t.each(t.cpu) / b.each(b.cpu) }, true)
-		s.Added99 = over(func(t, b turn) float64 { return milliseconds(t.half99 - b.half99) }, true)
+		s.Throughput = r.alone(s, turn.rate)
+		s.CPU = r.alone(s, func(t turn) float64 { return t.each(t.cpu) })
+		s.Redis = r.alone(s, func(t turn) float64 { return t.each(t.redis) })
+		s.Half50 = r.alone(s, func(t turn) float64 { return milliseconds(t.half50) })
+		s.Half99 = r.alone(s, func(t turn) float64 { return milliseconds(t.half99) })
+		s.Full99 = r.alone(s, func(t turn) float64 { return milliseconds(t.p99) })
+		base := r.of(s.Baseline)
+		s.ThroughputRatio = r.beside(s, base, func(t, b turn) float64 { return t.rate() / b.rate() })
+		s.CPURatio = r.beside(s, base, cpuRatio)
+		s.Added99 = r.beside(s, base, func(t, b turn) float64 { return milliseconds(t.half99 - b.half99) })
 	}
+}
+
+func cpuRatio(t, b turn) float64 { return t.each(t.cpu) / b.each(b.cpu) }
+
+// alone takes a figure from each turn of a subject.
+func (r *results) alone(s *result, f func(turn) float64) stat {
+	return r.beside(s, s, func(t, _ turn) float64 { return f(t) })
+}
+
+// beside takes a figure from each round in which there are turns of both. There is
+// nothing to take it from where base is nil.
+func (r *results) beside(s, base *result, f func(t, b turn) float64) stat {
+	var values []float64
+	for round := range r.Rounds + 1 {
+		if base == nil {
+			break
+		}
+		t, here := s.turns[round]
+		if b, there := base.turns[round]; here && there && b.requests > 0 && b.cpu > 0 {
+			values = append(values, f(t, b))
+		}
+	}
+	return statOf(values)
 }
 
 // each is microseconds of something per request.

@@ -67,25 +67,6 @@ func (r *rig) child(ctx context.Context, role string) (*server, error) {
 	return &server{address: address, proc: p}, err
 }
 
-// startRedis starts a private Redis once.
-func (r *rig) startRedis(ctx context.Context) error {
-	if r.redis != nil {
-		return nil
-	}
-	address, err := freeAddress()
-	if err != nil {
-		return err
-	}
-	_, port, _ := strings.Cut(address, ":")
-	r.redisPort = port
-	r.redis, err = r.launch(ctx, "redis", "redis-server", dials(address), "--bind", "127.0.0.1", "--port", port, "--save", "",
-		"--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction")
-	if err != nil {
-		return fmt.Errorf("%w (Debian: apt-get install redis-server)", err)
-	}
-	return nil
-}
-
 // build builds Chaperone from this tree, once, unless it was given.
 func (r *rig) build(ctx context.Context) (err error) {
 	if r.built != "" {
