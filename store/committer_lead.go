@@ -65,10 +65,7 @@ func (c *Committer) lead() {
 			return
 		}
 		c.remember(b)
-		c.mu.Lock()
-		c.stats.Led++
-		c.mu.Unlock()
-		c.acknowledged(b)
+		c.acknowledged(b, true)
 	}
 	c.pass()
 }

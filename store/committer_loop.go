@@ -136,7 +136,7 @@ func (c *Committer) send(b *outgoing, p begun) bool {
 		err := c.write(b, p)
 		p = nil
 		if err == nil {
-			c.acknowledged(b)
+			c.acknowledged(b, false)
 			return true
 		}
 		var gap *GapError
@@ -176,13 +176,14 @@ func (c *Committer) attemptFailed(err error) {
 	}
 }
 
-// acknowledged moves the head, and tells the units' waiters.
-func (c *Committer) acknowledged(b *outgoing) {
+// acknowledged moves the head, and tells the units' waiters. led says that one of
+// them has written the batch.
+func (c *Committer) acknowledged(b *outgoing, led bool) {
 	if c.mirror != nil {
 		// Before the waiters use their memory again.
 		c.mirror.learn(b.Groups, time.Now())
 	}
-	stored, late := c.settle(b)
+	stored, late := c.settle(b, led)
 	// What a late command gives is safe before the command is forgotten.
 	c.tellLate(late)
 	if len(stored) > 0 {
@@ -192,7 +193,7 @@ func (c *Committer) acknowledged(b *outgoing) {
 
 // settle does acknowledged's part under the lock. It gives the journal's
 // entries that are stored now, and copies of the commands that were too late.
-func (c *Committer) settle(b *outgoing) (stored []uint64, late []Command) {
+func (c *Committer) settle(b *outgoing, led bool) (stored []uint64, late []Command) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.down {
@@ -210,6 +211,9 @@ func (c *Committer) settle(b *outgoing) (stored []uint64, late []Command) {
 		}
 	}
 	c.stats.Batches++
+	if led {
+		c.stats.Led++
+	}
 	c.stats.Units += uint64(len(b.units))
 	c.stats.Entries += uint64(len(b.Records))
 	var again []*Unit
