@@ -117,14 +117,14 @@ func (e *early) await() bool {
 		return false
 	}
 	e.d.acknowledged(e.b, p)
-	e.end()
+	e.free()
+	e.wire.mu.Unlock()
 	return true
 }
 
-// end lets go of the wire and the program.
-func (e *early) end() {
+// free lets go of the program, and of what else was the batch's alone.
+func (e *early) free() {
 	e.p.free()
-	e.wire.mu.Unlock()
 	e.p, e.b, e.conn = nil, nil, nil
 }
 
@@ -141,7 +141,6 @@ func (e *early) finish(ctx context.Context) error {
 	}
 	w.mu.Unlock() // there may be more to say on it
 	err := d.conclude(ctx, w, b, p, e.err)
-	p.free()
-	e.p, e.b, e.conn = nil, nil, nil
+	e.free()
 	return d.written(b, w, e.generation, d.scripted(ctx, w, b, err))
 }
