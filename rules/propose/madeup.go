@@ -346,6 +346,7 @@ func (d *draft) code(f *field, class, standard string) string {
 func madeByShape(n *node, f *field) string {
 	name, _ := bare(f.name)
 	folded := fold(f.name)
+	id := identifierOf(n)
 	switch {
 	case n.kind == number && isEpoch(n):
 		return "1768473000" + strings.Repeat("0", len(n.text)-10)
@@ -353,8 +354,8 @@ func madeByShape(n *node, f *field) string {
 		return "2031"
 	case n.kind == number:
 		return "7"
-	case identifierOf(n) != nil:
-		return identifierOf(n).made
+	case id != nil:
+		return id.made
 	case isBirth(n):
 		return madeBirth
 	case isDateTime(n):
