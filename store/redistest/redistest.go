@@ -118,7 +118,8 @@ func launch(o Options, sentinel string) (*Server, error) {
 
 // The ports of servers: below those that systems give to outgoing connections,
 // one of which could otherwise take the port of a server that is down for a
-// moment.
+// moment. The tests of whole processes keep clear of them, and of those 10,000
+// above: see FreePort of cmd/chaperone/e2e/rig.
 const firstPort, lastPort = 10000, 14999
 
 var given sync.Map // the ports of the servers of this process, down ones too

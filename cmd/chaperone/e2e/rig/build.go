@@ -37,8 +37,13 @@ func Build(race bool) (binary string, remove func(), err error) {
 
 // The ports that FreePort takes: below those that systems give to outgoing
 // connections, one of which could otherwise have taken the port of a server
-// that is down for a moment.
-const firstPort, lastPort = 15000, 29999
+// that is down for a moment. For the same reason they are none of those that
+// redistest takes: 10000 to 14999, and for the bus of a cluster's server, which
+// is always 10,000 above its port, those from firstBus to lastBus.
+const (
+	firstPort, lastPort = 15000, 29999
+	firstBus, lastBus   = 20000, 24999
+)
 
 var given sync.Map // the ports that this process has found
 
@@ -46,7 +51,11 @@ var given sync.Map // the ports that this process has found
 // twice, so that whoever asks need not listen on it at once.
 func FreePort() (string, error) {
 	for range 200 {
-		at := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.N(lastPort-firstPort)))
+		port := firstPort + rand.N(lastPort-firstPort)
+		if port >= firstBus && port <= lastBus {
+			continue
+		}
+		at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		if _, taken := given.LoadOrStore(at, true); taken {
 			continue
 		}
