@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"time"
@@ -93,7 +94,7 @@ func (x *exchange) record() (done bool, e *reason.Error) {
 		x.riseRecorded()
 		x.unit.Spool = x.spools()
 		x.term = x.s.committer.LeaseTerm()
-		err := x.s.committer.Commit(x.s.work, x.unit) // within the committer's deadline
+		err := x.s.committer.Commit(context.Background(), x.unit) // ends within the committer's deadline
 		x.s.metrics.Append(x.look().Sub(began))
 		if err != nil {
 			x.lostUnit(err)

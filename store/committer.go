@@ -270,16 +270,27 @@ func (c *Committer) Commit(ctx context.Context, u *Unit) error {
 	err := c.enqueue(u, false)
 	if err == nil {
 		c.lead()
-		select {
-		case err = <-u.state.done:
-		case <-ctx.Done():
-			err = c.leave(u, ctx.Err())
-		}
+		err = c.await(ctx, u)
 	}
 	if err == errOnDisk {
 		err = c.onDisk(u)
 	}
 	return c.refused(err)
+}
+
+// await waits for a unit's fate: its own time at most, which the sweep sees to. A
+// wait for one channel costs half of one for two.
+func (c *Committer) await(ctx context.Context, u *Unit) error {
+	end := ctx.Done()
+	if end == nil {
+		return <-u.state.done
+	}
+	select {
+	case err := <-u.state.done:
+		return err
+	case <-end:
+		return c.leave(u, ctx.Err())
+	}
 }
 
 // CommitLater stores a unit that must not be lost, whatever the state of the
