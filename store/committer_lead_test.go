@@ -94,15 +94,20 @@ func TestLeadHangs(t *testing.T) {
 func TestLeadEnds(t *testing.T) {
 	s := redistest.Start(t, redistest.Options{})
 	d := openRedis(t, store.RedisOptions{Addresses: []string{s.Addr}, Timeout: never})
-	c, err := store.NewCommitter(storetest.Context(t), d, store.CommitterOptions{Chain: "node-a", Deadline: never})
+	c, err := store.NewCommitter(storetest.Context(t), d, store.CommitterOptions{Chain: "node-a", Deadline: never, AliveEvery: never, AliveFor: 3 * never})
 	if err != nil {
 		t.Fatal(err)
 	}
-	commits(t, c, 0)
+	// Until the writing goroutine has nothing to do any more, which would wait
+	// for the server as long as the connection does.
+	n := 0
+	for ; c.Stats().Led < 3; n++ {
+		commits(t, c, n)
+	}
 	s.Pause(t)
 	defer s.Resume(t)
 	waits := make(chan error)
-	go func() { waits <- c.Commit(context.Background(), unit(1)) }()
+	go func() { waits <- c.Commit(context.Background(), unit(n)) }()
 	storetest.Eventually(t, "the batch", func() bool { return c.Stats().InFlight > 0 })
 	ended, cancel := contextEnded()
 	defer cancel()

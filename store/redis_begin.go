@@ -55,10 +55,14 @@ func (d *redisDriver) begin(ctx context.Context, b *Batch) begun {
 	e := &d.early
 	e.d, e.wire, e.conn, e.generation, e.b, e.p, e.err, e.received = d, w, conn, b.Generation, b, p, nil, false
 	at := time.Now()
+	e.err = conn.SetDeadline(w.before(ctx, at)) // before hurry may set another
 	e.mu.Lock()
 	e.waits, e.since, e.hurried = true, at, false
 	e.mu.Unlock()
-	if e.err = conn.SetDeadline(w.before(ctx, at)); e.err == nil {
+	if e.err == nil {
+		e.err = ctx.Err() // who ended it a moment ago found nothing to hurry
+	}
+	if e.err == nil {
 		_, e.err = conn.Write(p.buf)
 	}
 	return e
@@ -131,6 +135,10 @@ func (e *early) free() {
 // finish is that of begun.
 func (e *early) finish(ctx context.Context) error {
 	d, w, b, p := e.d, e.wire, e.b, e.p
+	if e.err == nil && !e.received {
+		// It may have been handed over because ctx has ended.
+		e.err = ctx.Err()
+	}
 	if e.err == nil && !e.received {
 		if e.err = e.conn.SetReadDeadline(w.before(ctx, time.Now())); e.err == nil {
 			e.err = w.receive(p, false)
