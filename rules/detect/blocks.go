@@ -20,9 +20,16 @@ const (
 // of a digit or of a separator beyond ASCII, since no more than maxGap plain
 // characters stand between two digits. What an escape spells holds digits, or is
 // one character.
-func suspiciousBlocks(b []byte) bool {
+func suspiciousBlocks(b []byte) bool { return suspiciousRuns(b, exponents) }
+
+const (
+	exponents   = ^uint64(0)
+	noExponents = uint64(0) // there are none in the text of a string
+)
+
+func suspiciousRuns(b []byte, exponents uint64) bool {
 	for from := 0; ; {
-		at := from + nextRun(b[from:])
+		at := from + nextRun(b[from:], exponents)
 		if at >= len(b) {
 			return false
 		}
@@ -35,10 +42,10 @@ func suspiciousBlocks(b []byte) bool {
 
 // nextRun returns the offset of the first byte of b at which a run or an
 // exponent begins, len(b) where none does.
-func nextRun(b []byte) int {
+func nextRun(b []byte, exponents uint64) int {
 	from := 0
 	if len(b) >= blockSize {
-		at := firstRun(b)
+		at := firstRun(b, exponents)
 		if at >= 0 {
 			return at
 		}
@@ -46,7 +53,7 @@ func nextRun(b []byte) int {
 	}
 	var tail [blockStep + blockSize]byte // with nothing behind what is left
 	copy(tail[:], b[from:])
-	if at := firstRun(tail[:]); at >= 0 {
+	if at := firstRun(tail[:], exponents); at >= 0 {
 		return from + at
 	}
 	return len(b)

@@ -10,7 +10,7 @@ import (
 )
 
 // firstRunModel is firstRun, byte by byte.
-func firstRunModel(b []byte) int {
+func firstRunModel(b []byte, exponents uint64) int {
 	within, mark := make([]bool, len(b)+64), make([]bool, len(b)+64)
 	plain := make([]bool, len(b)+64)
 	for i, c := range b {
@@ -30,7 +30,7 @@ func firstRunModel(b []byte) int {
 		end += blockStep
 	}
 	for i := range end {
-		if b[i]-'0' <= 9 && b[i+1]|0x20 == 'e' && plain[i+2] {
+		if exponents != 0 && b[i]-'0' <= 9 && b[i+1]|0x20 == 'e' && plain[i+2] {
 			return i
 		}
 		n := 0
@@ -62,8 +62,10 @@ func TestFirstRun(t *testing.T) {
 		if len(b) < blockSize {
 			return
 		}
-		if got, want := firstRun(b), firstRunModel(b); got != want {
-			t.Fatalf("%q: %d, want %d", b, got, want)
+		for _, e := range []uint64{exponents, noExponents} {
+			if got, want := firstRun(b, e), firstRunModel(b, e); got != want {
+				t.Fatalf("%q: %d, want %d", b, got, want)
+			}
 		}
 	}
 	for _, text := range runTexts {
@@ -95,8 +97,10 @@ func FuzzFirstRun(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = append(b, make([]byte, blockSize)...)
-		if got, want := firstRun(b), firstRunModel(b); got != want {
-			t.Fatalf("%q: %d, want %d", b, got, want)
+		for _, e := range []uint64{exponents, noExponents} {
+			if got, want := firstRun(b, e), firstRunModel(b, e); got != want {
+				t.Fatalf("%q: %d, want %d", b, got, want)
+			}
 		}
 	})
 }

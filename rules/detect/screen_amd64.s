@@ -12,7 +12,7 @@ DATA screenBytes<>+28(SB)/4, $0x20202020  // upper and lower case
 DATA screenBytes<>+32(SB)/4, $0x65656565  // e
 GLOBL screenBytes<>(SB), RODATA|NOPTR, $36
 
-// func firstRunAVX2(p *byte, n int) int
+// func firstRunAVX2(p *byte, n int, exponents uint64) int
 //
 // 64 bytes become masks of a bit for each. Runs and exponents are reported from
 // the first 48 of them, all of which have what may belong to them within the 64;
@@ -24,9 +24,11 @@ GLOBL screenBytes<>(SB), RODATA|NOPTR, $36
 //	DI  digits
 //	R8  letters e
 //	R9  backslashes; then what may be of an escape
-TEXT ·firstRunAVX2(SB), NOSPLIT, $0-24
+//	R10 all bits, or none where exponents are not asked for
+TEXT ·firstRunAVX2(SB), NOSPLIT, $0-32
 	MOVQ p+0(FP), SI
 	MOVQ n+8(FP), CX
+	MOVQ exponents+16(FP), R10
 	VPBROADCASTD screenBytes<>+0(SB), Y8
 	VPBROADCASTD screenBytes<>+4(SB), Y9
 	VPBROADCASTD screenBytes<>+8(SB), Y10
@@ -94,6 +96,7 @@ block:
 
 	// Exponents: a digit, an e, and what may follow it.
 	SHRQ $1, R8
+	ANDQ R10, R8
 	ANDQ DI, R8
 	MOVQ BX, DI
 	SHRQ $2, DI
@@ -154,12 +157,12 @@ next:
 	JLE block
 	VZEROUPPER
 	NOTQ DX
-	MOVQ DX, ret+16(FP)
+	MOVQ DX, ret+24(FP)
 	RET
 
 found:
 	VZEROUPPER
 	BSFQ DI, DI
 	LEAQ -16(DX)(DI*1), DI
-	MOVQ DI, ret+16(FP)
+	MOVQ DI, ret+24(FP)
 	RET

@@ -5,4 +5,4 @@ package detect
 // blocks says that the machine can look at blocks of bytes.
 const blocks = false
 
-func firstRun([]byte) int { return 0 }
+func firstRun([]byte, uint64) int { return 0 }

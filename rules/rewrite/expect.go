@@ -157,7 +157,7 @@ func (x *memory) place(e *expected) uint8 {
 // and underscores, a colon and blanks.
 func ownName(text []byte) bool {
 	end := 1
-	for end < len(text) && (letter[text[end]] || text[end] == '_') {
+	for end < len(text) && (text[end]|0x20-'a' < 26 || text[end] == '_') {
 		end++
 	}
 	rest := text[end:]

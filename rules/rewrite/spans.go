@@ -14,44 +14,6 @@ const (
 	allDigitsText = 19 // bytes of the longest text of which FindPANs knows at once whether it is a card number
 )
 
-// letter marks the bytes that no card number holds or spans.
-var letter = func() (t [256]bool) {
-	for c := 'a'; c <= 'z'; c++ {
-		t[c], t[c-'a'+'A'] = true, true
-	}
-	return t
-}()
-
-// mayHoldPAN reports whether a decoded text has a run of bytes without letters
-// that is long enough for a card number and has digits enough. It looks at
-// every twelfth byte of text that is all letters.
-func mayHoldPAN(text []byte) bool {
-	from := 0 // a letter stands before it, or nothing
-	for i := minSpan - 1; i < len(text); {
-		if letter[text[i]] {
-			from = i + 1
-			i += minSpan
-			continue
-		}
-		start := i
-		for start > from && !letter[text[start-1]] {
-			start--
-		}
-		digits, end := 0, start
-		for ; end < len(text) && !letter[text[end]]; end++ {
-			if c := text[end]; c-'0' <= 9 || c >= 0x80 {
-				digits++
-			}
-		}
-		if digits >= minSpan {
-			return true
-		}
-		from = end
-		i = end + minSpan
-	}
-	return false
-}
-
 // detectString runs the detectors over the content of the string b[start:end],
 // whose decoded text is given where the caller has it, and adds what they find
 // to the spans of node n.
@@ -65,7 +27,7 @@ func (m *Message) detectString(n uint32, start, end int, escaped bool, text []by
 		text = content
 	}
 	sealed := len(text) >= minSealed && bytes.IndexByte(text, '_') >= 0
-	pan := m.prog.detectPAN && (len(text) <= allDigitsText || mayHoldPAN(text))
+	pan := m.prog.detectPAN && (len(text) <= allDigitsText || detect.MayHoldPAN(text))
 	if !sealed && !pan {
 		return false
 	}
