@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strconv"
@@ -121,6 +123,15 @@ func manyItems(times int) []byte {
 	return append(body, basket[to:]...)
 }
 
+// withPhoto returns the basket with n bytes of base64 in a member that no rule
+// speaks of.
+func withPhoto(n int) []byte {
+	picture := make([]byte, n/4*3)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(picture) // never fails
+	photo := base64.StdEncoding.AppendEncode([]byte(`{"photo":"`), picture)
+	return append(append(photo, `",`...), basket[1:]...)
+}
+
 // smallBody is a basket of one item.
 var smallBody = []byte(`{"transaction_id":"IDIDIDIDIDID","currency":"USD","patient":{"id":"PT-1"},` +
 	`"items":[{"sku":"GC-1","category":"giftcard","qty":1}],"payment":{"method":"keyed","card":{"number":"` + card + `","cvv":"737"}}}`)
@@ -175,7 +186,7 @@ func measureEngine(ctx context.Context, s settings) (*speeds, error) {
 	for _, b := range []struct {
 		name string
 		body []byte
-	}{{"small, one item", smallBody}, {"typical, 5 items", basket}, {"large, 1,000 items", manyItems(200)}} {
+	}{{"small, one item", smallBody}, {"typical, 5 items", basket}, {"large, 1,000 items", manyItems(200)}, {"a photo in base64", withPhoto(10_000_000)}} {
 		speed := bodySpeed{Name: b.name, Bytes: len(b.body)}
 		ns, mb, ratios := make([][]float64, len(edits)), make([][]float64, len(edits)), make([][]float64, len(edits))
 		for range turns {

@@ -204,12 +204,6 @@ func metric(admin, name string) (float64, error) {
 	return 0, fmt.Errorf("there is no metric %s", name)
 }
 
-// withPhoto is the basket with a text of many bytes that no leg cares about.
-func withPhoto(n int) []byte {
-	photo := `"photo":"` + strings.Repeat("iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4", n/64) + `",`
-	return append([]byte("{"+photo), basket[1:]...)
-}
-
 // withID gives the body an id of its own.
 func withID(body []byte, n int) []byte {
 	id := make([]byte, len(idPlace))
