@@ -41,6 +41,8 @@ func scanString(b []byte, i int) (end int, escaped bool, fault reason.Code) {
 			}
 		case c < ' ':
 			return i, false, reason.BodyMalformed
+		case c < utf8.RuneSelf:
+			i += plainBlocks(b[i:])
 		default:
 			next := scanUTF8(b, i)
 			if next < 0 {
@@ -53,7 +55,8 @@ func scanString(b []byte, i int) (end int, escaped bool, fault reason.Code) {
 
 // plainEnd passes over plain string bytes from b[i] on, a word at a time, and
 // four where a string is long. It returns the offset of the first byte that is
-// none, or len(b).
+// none, or len(b); of a plain one where a string is so long that the rest is
+// plainBlocks'.
 func plainEnd(b []byte, i int) int {
 	rest := b[i:]
 	for len(rest) >= 8 {
@@ -69,6 +72,9 @@ func plainEnd(b []byte, i int) int {
 			if stops(y)|stops(z)|stops(w) != 0 {
 				break
 			}
+			if blocks && len(b)-len(rest)-i > longString {
+				return len(b) - len(rest)
+			}
 		}
 	}
 	for k, c := range rest {
@@ -78,6 +84,9 @@ func plainEnd(b []byte, i int) int {
 	}
 	return len(b)
 }
+
+// longString is how many plain bytes promise many more.
+const longString = 256
 
 // below is a mask of the bytes below the first of the stops, of all bytes if
 // there is none.
