@@ -20,7 +20,6 @@ type process struct {
 	name   string
 	cmd    *exec.Cmd
 	log    string
-	pids   []int // its own and its workers', from when it was ready
 	exited chan struct{}
 }
 
@@ -81,9 +80,14 @@ func (p *process) tail() string {
 	return string(bytes.TrimSpace(b[max(0, len(b)-2000):]))
 }
 
-// cpu returns the CPU time of the process and its workers.
+// cpu returns the CPU time of the process and its workers. They are looked for each
+// time: nginx answers before the last of them is there.
 func (p *process) cpu() (sum time.Duration, err error) {
-	for _, pid := range p.pids {
+	pids, err := family(p.cmd.Process.Pid)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", p.name, err)
+	}
+	for _, pid := range pids {
 		d, err := cpuTime(pid)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", p.name, err)

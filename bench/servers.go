@@ -49,8 +49,7 @@ func (r *rig) launch(ctx context.Context, name, program string, check func() err
 	if err := p.ready(ctx, check); err != nil {
 		return nil, err
 	}
-	p.pids, err = family(p.cmd.Process.Pid)
-	return p, err
+	return p, nil
 }
 
 // child starts this program in one of its roles.
