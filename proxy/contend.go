@@ -97,7 +97,8 @@ func (x *exchange) replay(c *claim, o *outcome, a *storedAnswer) *reason.Error {
 
 // recordReplay puts a replay on record: an answer may not go out without.
 func (x *exchange) recordReplay(e *audit.Entry) *reason.Error {
-	u := &store.Unit{Entries: [][]byte{x.s.sealing().Seal(nil, e)}, Spool: x.spools()}
+	u := x.s.unitOf(e)
+	u.Spool = x.spools()
 	if err := x.s.committer.Commit(x.s.work, u); err != nil {
 		x.ctx.Response.Reset()
 		return refuse(reason.StoreUnavailable, "the store is away: nothing can be recorded")

@@ -321,7 +321,7 @@ func (b *outbox) remove(member string) {
 func (b *outbox) unit(p *parcel, result audit.Result, state audit.LegState, status int, why string) *store.Unit {
 	var e audit.Entry
 	b.fillEntry(&e, p, result, state, status, why)
-	return &store.Unit{Entries: [][]byte{b.s.sealing().Seal(nil, &e)}}
+	return b.s.unitOf(&e)
 }
 
 // fillEntry makes the entry that says what became of a leg, to which more of

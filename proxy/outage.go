@@ -225,7 +225,3 @@ func (s *Server) subjectIn(key string, sealed []byte) string {
 	}
 	return id
 }
-
-func (s *Server) unitOf(e *audit.Entry) *store.Unit {
-	return &store.Unit{Entries: [][]byte{s.sealing().Seal(nil, e)}}
-}

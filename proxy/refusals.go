@@ -77,13 +77,18 @@ func (x *exchange) recordRefusal(e *reason.Error, status int) {
 	}
 }
 
+// unitOf makes a unit of an entry, sealed for the chain that is being written.
+func (s *Server) unitOf(e *audit.Entry) *store.Unit {
+	return &store.Unit{Entries: [][]byte{s.sealing().Seal(nil, e)}}
+}
+
 // recordEntry stores an entry and waits for the store to acknowledge it.
 func (s *Server) recordEntry(e *audit.Entry) error {
-	return s.committer.Commit(s.work, &store.Unit{Entries: [][]byte{s.sealing().Seal(nil, e)}})
+	return s.committer.Commit(s.work, s.unitOf(e))
 }
 
 // recordLater stores an entry, or keeps it on local disk until the store is
 // back.
 func (s *Server) recordLater(e *audit.Entry) error {
-	return s.committer.CommitLater(&store.Unit{Entries: [][]byte{s.sealing().Seal(nil, e)}})
+	return s.committer.CommitLater(s.unitOf(e))
 }

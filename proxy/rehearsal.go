@@ -307,7 +307,9 @@ func (r *Rehearsal) Token(ctx context.Context, caller, route, label, value strin
 	plan := r.s.policy.Load().plan
 	desk := &admin.TokenDesk{Plan: func() *rules.Plan { return plan }, Ring: r.s.ring, Driver: r.driver, Limiter: r.s.limiter, Clock: r.s.clock, Logger: r.s.logger,
 		Commit: func(ctx context.Context, e *audit.Entry, cmds []store.Command) error {
-			return r.s.committer.Commit(ctx, &store.Unit{Entries: [][]byte{r.s.sealing().Seal(nil, e)}, Commands: cmds})
+			u := r.s.unitOf(e)
+			u.Commands = cmds
+			return r.s.committer.Commit(ctx, u)
 		}}
 	made, err := desk.Make(ctx, admin.Asker{Name: "rehearsal", Reason: "a test of the policy", Scope: r.scope(caller, route)}, label, []string{value})
 	if err != nil {

@@ -51,10 +51,11 @@ func (s *Server) openAdmin() error {
 
 // commitEntry stores an entry, if there is one, together with what it speaks of.
 func (s *Server) commitEntry(_ context.Context, e *audit.Entry, cmds []store.Command) error {
-	u := &store.Unit{Commands: cmds}
+	u := new(store.Unit)
 	if e != nil {
-		u.Entries = [][]byte{s.sealing().Seal(nil, e)}
+		u = s.unitOf(e)
 	}
+	u.Commands = cmds
 	return s.committer.Commit(s.work, u)
 }
 
