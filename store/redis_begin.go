@@ -137,10 +137,10 @@ func (e *early) finish(ctx context.Context) error {
 	d, w, b, p := e.d, e.wire, e.b, e.p
 	if e.err == nil && !e.received {
 		// It may have been handed over because ctx has ended.
-		e.err = ctx.Err()
-	}
-	if e.err == nil && !e.received {
-		if e.err = e.conn.SetReadDeadline(w.before(ctx, time.Now())); e.err == nil {
+		if e.err = ctx.Err(); e.err == nil {
+			e.err = e.conn.SetReadDeadline(w.before(ctx, time.Now()))
+		}
+		if e.err == nil {
 			e.err = w.receive(p, false)
 		}
 	}
