@@ -177,16 +177,12 @@ func (s *Server) args() ([]string, error) {
 	}
 	if o.TLSCert != "" {
 		a = append(a, "--port", "0", "--tls-port", strconv.Itoa(s.port),
-			"--tls-cert-file", o.TLSCert, "--tls-key-file", o.TLSKey, "--tls-ca-cert-file", o.TLSCA, "--tls-cluster", yesNo(o.Cluster))
+			"--tls-cert-file", o.TLSCert, "--tls-key-file", o.TLSKey, "--tls-ca-cert-file", o.TLSCA)
+		if o.Cluster {
+			a = append(a, "--tls-cluster", "yes")
+		}
 	}
 	return append(a, o.Args...), nil
-}
-
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }
 
 // run starts the process and waits until it answers.
