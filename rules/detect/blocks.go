@@ -20,13 +20,15 @@ const (
 // of a digit or of a separator beyond ASCII, since no more than maxGap plain
 // characters stand between two digits. What an escape spells holds digits, or is
 // one character.
-func suspiciousBlocks(b []byte) bool { return suspiciousRuns(b, exponents) }
+func suspiciousBlocks(b []byte) bool { return suspiciousRuns(b, withExponents) }
 
+// What firstRun is to look for.
 const (
-	exponents   = ^uint64(0)
-	noExponents = uint64(0) // there are none in the text of a string
+	withExponents = ^uint64(0)
+	noExponents   = uint64(0) // there are none in the text of a string
 )
 
+// suspiciousRuns is suspiciousBlocks, with exponents or without.
 func suspiciousRuns(b []byte, exponents uint64) bool {
 	for from := 0; ; {
 		at := from + nextRun(b[from:], exponents)
@@ -40,8 +42,8 @@ func suspiciousRuns(b []byte, exponents uint64) bool {
 	}
 }
 
-// nextRun returns the offset of the first byte of b at which a run or an
-// exponent begins, len(b) where none does.
+// nextRun returns the offset of the first byte of b at which a run begins, or an
+// exponent where those are asked for; len(b) where none does.
 func nextRun(b []byte, exponents uint64) int {
 	from := 0
 	if len(b) >= blockSize {

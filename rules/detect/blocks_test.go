@@ -30,7 +30,7 @@ func firstRunModel(b []byte, exponents uint64) int {
 		end += blockStep
 	}
 	for i := range end {
-		if exponents != 0 && b[i]-'0' <= 9 && b[i+1]|0x20 == 'e' && plain[i+2] {
+		if exponents == withExponents && b[i]-'0' <= 9 && b[i+1]|0x20 == 'e' && plain[i+2] {
 			return i
 		}
 		n := 0
@@ -62,7 +62,7 @@ func TestFirstRun(t *testing.T) {
 		if len(b) < blockSize {
 			return
 		}
-		for _, e := range []uint64{exponents, noExponents} {
+		for _, e := range []uint64{withExponents, noExponents} {
 			if got, want := firstRun(b, e), firstRunModel(b, e); got != want {
 				t.Fatalf("%q: %d, want %d", b, got, want)
 			}
@@ -97,7 +97,7 @@ func FuzzFirstRun(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = append(b, make([]byte, blockSize)...)
-		for _, e := range []uint64{exponents, noExponents} {
+		for _, e := range []uint64{withExponents, noExponents} {
 			if got, want := firstRun(b, e), firstRunModel(b, e); got != want {
 				t.Fatalf("%q: %d, want %d", b, got, want)
 			}

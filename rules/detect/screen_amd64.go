@@ -10,9 +10,9 @@ var blocks = cpu.X86.HasAVX2
 //go:noescape
 func firstRunAVX2(p *byte, n int, exponents uint64) int
 
-// firstRun returns the offset of the first byte of b at which a run or, where
-// exponents has all bits set and not none, an exponent begins, as
-// suspiciousBlocks means it. b has blockSize bytes at least,
-// and is looked at as far as there are more than that: where nothing begins up to
-// there, the complement of that offset is returned.
+// firstRun returns the offset of the first byte of b at which a run begins, or an
+// exponent, as suspiciousBlocks means them; exponents is withExponents or
+// noExponents. b has blockSize bytes at least, and is looked at as far as there are
+// more than that: where nothing begins up to there, the complement of that offset
+// is returned.
 func firstRun(b []byte, exponents uint64) int { return firstRunAVX2(&b[0], len(b), exponents) }
