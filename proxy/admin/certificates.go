@@ -72,20 +72,20 @@ func (h Handshake) String() string { return handshakes[min(int(h), len(handshake
 func (m *Metrics) registerCertificates() {
 	m.handshakes = m.counter("tls_handshake_failures_total", "TLS handshakes of the request listener that failed, by reason.", "reason")
 	for _, why := range handshakes {
-		m.handshakes.WithLabelValues(why)
+		m.handshakes.of(why)
 	}
 	m.certificateReads = m.counter("certificate_reloads_total", "Certificates of a listener that were read again since their files had changed, by what came of it: taken, or failed.", "listener", "result")
 	m.certificateStale = m.gauge("certificate_stale", "Whether the files of a listener's certificates have changed and could not be taken: the ones before are in use.", "listener")
 	for _, listener := range []string{"requests", "admin"} {
-		m.certificateReads.WithLabelValues(listener, "taken")
-		m.certificateReads.WithLabelValues(listener, "failed")
+		m.certificateReads.of(listener, "taken")
+		m.certificateReads.of(listener, "failed")
 		m.certificateStale.WithLabelValues(listener)
 	}
 }
 
 // HandshakeFailed counts a TLS handshake of the request listener.
 func (m *Metrics) HandshakeFailed(why Handshake) {
-	m.handshakes.WithLabelValues(why.String()).Inc()
+	m.handshakes.of(why.String()).inc()
 }
 
 // CertificateRead counts certificates of a listener, requests or admin, that
@@ -95,6 +95,6 @@ func (m *Metrics) CertificateRead(listener string, taken bool) {
 	if !taken {
 		result = "failed"
 	}
-	m.certificateReads.WithLabelValues(listener, result).Inc()
+	m.certificateReads.of(listener, result).inc()
 	m.certificateStale.WithLabelValues(listener).Set(truth(!taken))
 }

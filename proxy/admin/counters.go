@@ -1,10 +1,6 @@
 package admin
 
-import (
-	"sync/atomic"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "sync/atomic"
 
 // other is the label value of what is not in a table.
 const other = "other"
@@ -13,12 +9,12 @@ const other = "other"
 // beforehand, found by indexes in place of texts. A counter is made at its
 // first use, so that the many combinations that never occur cost no series.
 type counters struct {
-	vec    *prometheus.CounterVec
+	vec    *tallies
 	values [][]string // by label; the last of each is other
-	slots  []atomic.Pointer[prometheus.Counter]
+	slots  []atomic.Pointer[tally]
 }
 
-func newCounters(vec *prometheus.CounterVec, values ...[]string) *counters {
+func newCounters(vec *tallies, values ...[]string) *counters {
 	c := &counters{vec: vec}
 	n := 1
 	for _, v := range values {
@@ -26,7 +22,7 @@ func newCounters(vec *prometheus.CounterVec, values ...[]string) *counters {
 		c.values = append(c.values, v)
 		n *= len(v)
 	}
-	c.slots = make([]atomic.Pointer[prometheus.Counter], n)
+	c.slots = make([]atomic.Pointer[tally], n)
 	return c
 }
 
@@ -52,18 +48,18 @@ func (c *counters) fill() *counters {
 
 // at returns the counter of one index for each label; an index out of range is
 // other's.
-func (c *counters) at(indexes ...int) prometheus.Counter {
+func (c *counters) at(indexes ...int) *tally {
 	slot := 0
 	for i, v := range c.values {
 		slot = slot*len(v) + clamp(indexes[i], len(v))
 	}
 	if known := c.slots[slot].Load(); known != nil {
-		return *known
+		return known
 	}
 	return c.make(slot)
 }
 
-func (c *counters) make(slot int) prometheus.Counter {
+func (c *counters) make(slot int) *tally {
 	texts := make([]string, len(c.values))
 	rest := slot
 	for i := len(c.values) - 1; i >= 0; i-- {
@@ -71,8 +67,8 @@ func (c *counters) make(slot int) prometheus.Counter {
 		rest /= len(c.values[i])
 	}
 	// Two who come here at once get the same counter from the vector.
-	counter := c.vec.WithLabelValues(texts...)
-	c.slots[slot].Store(&counter)
+	counter := c.vec.of(texts...)
+	c.slots[slot].Store(counter)
 	return counter
 }
 

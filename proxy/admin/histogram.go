@@ -25,9 +25,18 @@ type histograms struct {
 // histogram counts whole numbers of a unit, nanoseconds or bytes.
 type histogram struct {
 	bounds []int64
-	counts []atomic.Uint64 // not cumulative; the last is of what is above all bounds
-	sum    atomic.Uint64   // as a counter it may begin anew, after centuries of nanoseconds
+	// The sum of all (as a counter it may begin anew, after centuries of
+	// nanoseconds), in the cache line of the counts that are needed most; then the
+	// counts, not cumulative, the last of what is above all bounds.
+	cells []atomic.Uint64
 }
+
+func newHistogram(bounds []int64) *histogram {
+	return &histogram{bounds: bounds, cells: make([]atomic.Uint64, 1+len(bounds)+1)}
+}
+
+func (h *histogram) sum() uint64             { return h.cells[0].Load() }
+func (h *histogram) count(bucket int) uint64 { return h.cells[1+bucket].Load() }
 
 // nanoseconds are what durations are observed in, seconds what is shown.
 const nanoseconds = 1e9
@@ -46,7 +55,7 @@ func (h *histograms) of(value string) *histogram {
 	defer h.mu.Unlock()
 	one := h.byValue[value]
 	if one == nil {
-		one = &histogram{bounds: h.bounds, counts: make([]atomic.Uint64, len(h.bounds)+1)}
+		one = newHistogram(h.bounds)
 		h.byValue[value] = one
 	}
 	return one
@@ -68,8 +77,8 @@ func (h *histogram) observe(n int64) {
 	for i < len(h.bounds) && n > h.bounds[i] {
 		i++
 	}
-	h.counts[i].Add(1)
-	h.sum.Add(uint64(n))
+	h.cells[0].Add(uint64(n))
+	h.cells[1+i].Add(1)
 }
 
 // observe counts n in one of a list by all; an index out of range is other's.
@@ -87,14 +96,13 @@ func (h *histograms) Collect(to chan<- prometheus.Metric) {
 		if value == "" {
 			labels = nil
 		}
-		sum := float64(one.sum.Load()) / h.per
+		sum := float64(one.sum()) / h.per
 		buckets, count := make(map[float64]uint64, len(h.uppers)), uint64(0)
-		for i := range one.counts {
-			count += one.counts[i].Load()
-			if i < len(h.uppers) {
-				buckets[h.uppers[i]] = count
-			}
+		for i, upper := range h.uppers {
+			count += one.count(i)
+			buckets[upper] = count
 		}
+		count += one.count(len(h.uppers))
 		to <- prometheus.MustNewConstHistogram(h.desc, count, sum, buckets, labels...)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,17 +24,18 @@ type Build struct{ Version, Revision string }
 type Metrics struct {
 	registry *prometheus.Registry
 	state    stateCollector
+	room     tallyRoom
 
 	// By route, and the like: resolved per plan, see PlanMetrics.
-	requests      *prometheus.CounterVec
-	outcomes      *prometheus.CounterVec
-	decisions     *prometheus.CounterVec
-	legs          *prometheus.CounterVec
-	egressBlocked *prometheus.CounterVec
-	minted        *prometheus.CounterVec
-	limited       *prometheus.CounterVec
-	revealed      *prometheus.CounterVec
-	unknown       *prometheus.CounterVec
+	requests      *tallies
+	outcomes      *tallies
+	decisions     *tallies
+	legs          *tallies
+	egressBlocked *tallies
+	minted        *tallies
+	limited       *tallies
+	revealed      *tallies
+	unknown       *tallies
 	whole         *histograms
 	proxy         *histograms
 	upstream      *histograms
@@ -43,17 +45,17 @@ type Metrics struct {
 	agreements *prometheus.GaugeVec
 	planInfo   *prometheus.GaugeVec
 	planLoaded prometheus.Gauge
-	inFlight   prometheus.Gauge
+	inFlight   atomic.Int64
 	append     *histogram
-	late       prometheus.Counter
-	again      *prometheus.CounterVec
-	conditions *prometheus.CounterVec
-	doubles    prometheus.Counter
-	reloads    *prometheus.CounterVec
+	late       *tally
+	again      *tallies
+	conditions *tallies
+	doubles    *tally
+	reloads    *tallies
 	stale      prometheus.Gauge
 
-	handshakes       *prometheus.CounterVec
-	certificateReads *prometheus.CounterVec
+	handshakes       *tallies
+	certificateReads *tallies
 	certificateStale *prometheus.GaugeVec
 
 	mu sync.Mutex // Use
@@ -95,8 +97,8 @@ func (m *Metrics) register() {
 	m.minted = m.counter("tokens_minted_total", "Tokens made, by label.", "label")
 	m.revealed = m.counter("tokens_revealed_total", "Tokens turned back into values, by label.", "label")
 	m.unknown = m.counter("tokens_unknown_total", "Tokens that could not be revealed: forged, mistyped, revoked or of another scope.", "label")
-	m.doubles = m.counter("double_claims_total", "Sales recorded on local disk while the store was away whose key another proxy had taken meanwhile: both may have called the primary, under one Idempotency-Key. See the alarms in the log.").WithLabelValues()
-	m.late = m.counter("late_outcomes_total", "Outcomes that lost to one written before them, which stands: look at the sales, by the alarms in the log.").WithLabelValues()
+	m.doubles = m.counter("double_claims_total", "Sales recorded on local disk while the store was away whose key another proxy had taken meanwhile: both may have called the primary, under one Idempotency-Key. See the alarms in the log.").of()
+	m.late = m.counter("late_outcomes_total", "Outcomes that lost to one written before them, which stands: look at the sales, by the alarms in the log.").of()
 	m.again = m.counter("sent_again_total", "Calls of primaries in doubt that were sent again, under the key of the first: by the caller's own repeat (retry), or by the proxy (replay).", "route", "by")
 	m.conditions = m.counter("leg_conditions_total", "Conditions (when) of legs decided: the leg was part of the request (sent), or not (skipped).", "route", "leg", "result")
 	m.limited = m.counter("token_limit_reached_total", "Requests refused because their caller had made, revealed or tried to reveal as many tokens as it may. Worth an alert: somebody may be building a dictionary of cards.", "caller", "limit")
@@ -111,11 +113,12 @@ func (m *Metrics) register() {
 	m.planInfo = m.gauge("plan_info", "The policy in force, by its hash; always 1.", "hash")
 	m.planLoaded = m.gauge("plan_loaded_timestamp_seconds", "When the policy in force was loaded.").WithLabelValues()
 	m.reloads = m.counter("policy_reloads_total", "Policies that were to come into force, by what came of it: taken, or failed.", "result")
-	m.reloads.WithLabelValues("taken")
-	m.reloads.WithLabelValues("failed")
+	m.reloads.of("taken")
+	m.reloads.of("failed")
 	m.stale = m.gauge("policy_stale", "Whether a policy that was to come into force was not taken since: the one before it is in force.").WithLabelValues()
 	m.registerCertificates()
-	m.inFlight = m.gauge("requests_in_flight", "Requests being worked on.").WithLabelValues()
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "requests_in_flight", Help: "Requests being worked on."},
+		func() float64 { return float64(m.inFlight.Load()) }))
 	m.append = m.histogram("store_append_duration_seconds", "From the hand-over of a record to the store to its acknowledgement.", appendBuckets, nanoseconds).of("")
 }
 
@@ -125,10 +128,10 @@ func proxyAndUpstream() []float64 {
 	return []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10, 15, 30}
 }
 
-func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
-	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
-	m.registry.MustRegister(v)
-	return v
+func (m *Metrics) counter(name, help string, labels ...string) *tallies {
+	t := newTallies(&m.room, name, help, labels...)
+	m.registry.MustRegister(t)
+	return t
 }
 
 func (m *Metrics) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
@@ -161,7 +164,7 @@ func (m *Metrics) Use(p *rules.Plan, loaded time.Time) *PlanMetrics {
 	// A counter that begins at its first event hides that event from increase().
 	for i := range p.Callers {
 		for _, what := range []Limited{LimitMints, LimitReveals, LimitFailedReveals} {
-			m.limited.WithLabelValues(p.Callers[i].Name, what.String())
+			m.limited.of(p.Callers[i].Name, what.String())
 		}
 	}
 	m.state.setDestinations(p)
@@ -170,15 +173,15 @@ func (m *Metrics) Use(p *rules.Plan, loaded time.Time) *PlanMetrics {
 
 // LimitReached counts a request that a limit of its caller refused.
 func (m *Metrics) LimitReached(caller string, what Limited) {
-	m.limited.WithLabelValues(caller, what.String()).Inc()
+	m.limited.of(caller, what.String()).inc()
 }
 
 // DoubleClaim counts a claim made while the store was away that lost to
 // another proxy's.
-func (m *Metrics) DoubleClaim() { m.doubles.Inc() }
+func (m *Metrics) DoubleClaim() { m.doubles.inc() }
 
 // LateOutcome counts an outcome that lost to one written before it.
-func (m *Metrics) LateOutcome() { m.late.Inc() }
+func (m *Metrics) LateOutcome() { m.late.inc() }
 
 // Reloaded counts a policy that was to come into force.
 func (m *Metrics) Reloaded(taken bool) {
@@ -186,15 +189,15 @@ func (m *Metrics) Reloaded(taken bool) {
 	if !taken {
 		result = "failed"
 	}
-	m.reloads.WithLabelValues(result).Inc()
+	m.reloads.of(result).inc()
 	m.stale.Set(truth(!taken))
 }
 
 // Begin counts a request as in flight until End.
-func (m *Metrics) Begin() { m.inFlight.Inc() }
+func (m *Metrics) Begin() { m.inFlight.Add(1) }
 
 // End ends what Begin began.
-func (m *Metrics) End() { m.inFlight.Dec() }
+func (m *Metrics) End() { m.inFlight.Add(-1) }
 
 // Append records how long a request waited until the store acknowledged its
 // record, or did not.

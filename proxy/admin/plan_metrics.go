@@ -4,8 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"chaperone/audit"
 	"chaperone/rules"
 	"chaperone/rules/reason"
@@ -20,16 +18,16 @@ type PlanMetrics struct {
 	reasons map[reason.Code]int // → slot
 	labels  map[string]int      // → slot; LabelIDs are slots too
 
-	requests      *counters                 // route, class, reason
-	outcomes      *counters                 // route, outcome
-	decisions     *counters                 // label, form
-	legs          *counters                 // destination, result
-	egressBlocked *counters                 // destination
-	again         *counters                 // route, who
-	conditions    [][][2]prometheus.Counter // by route and leg: skipped, sent; nil for a leg without a condition
-	minted        *counters                 // label
-	revealed      *counters                 // label
-	unknown       *counters                 // label
+	requests      *counters     // route, class, reason
+	outcomes      *counters     // route, outcome
+	decisions     *counters     // label, form
+	legs          *counters     // destination, result
+	egressBlocked *counters     // destination
+	again         *counters     // route, who
+	conditions    [][][2]*tally // by route and leg: skipped, sent; nil for a leg without a condition
+	minted        *counters     // label
+	revealed      *counters     // label
+	unknown       *counters     // label
 
 	whole, proxy, bodyIn, bodyOut []*histogram // by route
 	upstream                      []*histogram // by destination
@@ -121,17 +119,17 @@ func newPlanMetrics(m *Metrics, p *rules.Plan) *PlanMetrics {
 }
 
 // conditionCounters makes the counters of all legs with a condition.
-func conditionCounters(m *Metrics, p *rules.Plan) [][][2]prometheus.Counter {
-	all := make([][][2]prometheus.Counter, len(p.Routes))
+func conditionCounters(m *Metrics, p *rules.Plan) [][][2]*tally {
+	all := make([][][2]*tally, len(p.Routes))
 	for i := range p.Routes {
 		r := &p.Routes[i]
-		all[i] = make([][2]prometheus.Counter, len(r.Legs))
+		all[i] = make([][2]*tally, len(r.Legs))
 		for j := range r.Legs {
 			if r.Legs[j].When == nil {
 				continue
 			}
 			for k, result := range [2]string{"skipped", "sent"} {
-				all[i][j][k] = m.conditions.WithLabelValues(r.Name, r.Legs[j].Name, result)
+				all[i][j][k] = m.conditions.of(r.Name, r.Legs[j].Name, result)
 			}
 		}
 	}
@@ -149,7 +147,7 @@ func (p *PlanMetrics) Condition(route, leg int, sent bool) {
 		c = p.conditions[route][leg][1]
 	}
 	if c != nil {
-		c.Inc()
+		c.inc()
 	}
 }
 
@@ -159,7 +157,7 @@ func (p *PlanMetrics) Request(r Request) {
 	if !ok {
 		code = -1
 	}
-	p.requests.at(r.Route, r.Status/100-1, code).Inc()
+	p.requests.at(r.Route, r.Status/100-1, code).inc()
 	observe(p.whole, r.Route, r.Took.Nanoseconds())
 	observe(p.proxy, r.Route, (r.Took - r.Waited).Nanoseconds())
 	observe(p.bodyIn, r.Route, int64(r.BodyIn))
@@ -175,7 +173,7 @@ func (p *PlanMetrics) Outcome(route int, r audit.Result) {
 			slot = i
 		}
 	}
-	p.outcomes.at(route, slot).Inc()
+	p.outcomes.at(route, slot).inc()
 }
 
 // SentAgain counts a call of a route's primary that was sent again because the
@@ -185,7 +183,7 @@ func (p *PlanMetrics) SentAgain(route int, byProxy bool) {
 	if byProxy {
 		who = 1
 	}
-	p.again.at(route, who).Inc()
+	p.again.at(route, who).inc()
 }
 
 // Decided returns the counter of values of a label, by name, that went on in a
@@ -200,13 +198,13 @@ func (p *PlanMetrics) Decided(label string, form rules.Form) Counter {
 
 // Counter is one of the metrics, for those who look it up once. It is safe for
 // concurrent use.
-type Counter struct{ counter prometheus.Counter }
+type Counter struct{ tally *tally }
 
 // Add counts n more; a negative n is none.
-func (c Counter) Add(n int) { add(c.counter, n) }
+func (c Counter) Add(n int) { c.tally.add(n) }
 
 // Leg counts the result of a call or the end of a queued leg.
-func (p *PlanMetrics) Leg(destination int, r LegResult) { p.legs.at(destination, int(r)).Inc() }
+func (p *PlanMetrics) Leg(destination int, r LegResult) { p.legs.at(destination, int(r)).inc() }
 
 // Upstream measures one call of a destination.
 func (p *PlanMetrics) Upstream(destination int, took time.Duration) {
@@ -214,15 +212,13 @@ func (p *PlanMetrics) Upstream(destination int, took time.Duration) {
 }
 
 // EgressBlocked counts a message that the last check before sending refused.
-func (p *PlanMetrics) EgressBlocked(destination int) { p.egressBlocked.at(destination).Inc() }
+func (p *PlanMetrics) EgressBlocked(destination int) { p.egressBlocked.at(destination).inc() }
 
 // Minted counts n tokens made.
-func (p *PlanMetrics) Minted(label rules.LabelID, n int) { add(p.minted.at(int(label)), n) }
+func (p *PlanMetrics) Minted(label rules.LabelID, n int) { p.minted.at(int(label)).add(n) }
 
 // Revealed counts n tokens turned back into values.
-func (p *PlanMetrics) Revealed(label rules.LabelID, n int) { add(p.revealed.at(int(label)), n) }
+func (p *PlanMetrics) Revealed(label rules.LabelID, n int) { p.revealed.at(int(label)).add(n) }
 
 // Unknown counts n tokens that could not be revealed.
-func (p *PlanMetrics) Unknown(label rules.LabelID, n int) { add(p.unknown.at(int(label)), n) }
-
-func add(c prometheus.Counter, n int) { c.Add(float64(max(0, n))) }
+func (p *PlanMetrics) Unknown(label rules.LabelID, n int) { p.unknown.at(int(label)).add(n) }
