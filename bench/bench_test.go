@@ -203,6 +203,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"-rounds", "0"}, 2, "must be positive"},
 		{[]string{"-nonsense"}, 2, "not defined"},
 		{[]string{"-only", "nothing"}, 1, "no such subject"},
+		{[]string{"-out", "bench_test.go/results"}, 1, "not a directory"},
 		{[]string{"serve-stub"}, 1, "ADDRESS"},
 		{[]string{"serve-forward"}, 1, "UPSTREAM"},
 		{[]string{"serve-httputil"}, 1, "UPSTREAM"},

@@ -67,7 +67,7 @@ func parse(args []string, errs io.Writer) (s settings, err error) {
 	flags.DurationVar(&s.soak, "soak", 10*time.Minute, "how long the part soak sells")
 	flags.StringVar(&s.parts, "parts", strings.Join(parts[:len(parts)-1], ","), "what to measure, comma-separated; there is also "+soakPart)
 	flags.StringVar(&s.binary, "chaperone", "", "a built chaperone; default: go build ./cmd/chaperone")
-	flags.StringVar(&s.out, "out", "", "write RESULTS.md, results.json and growth.svg into this folder; default: print the report")
+	flags.StringVar(&s.out, "out", "", "write RESULTS.md, results.json and growth.svg into this folder, which is made if it is missing; default: print the report")
 	flags.BoolVar(&s.asJSON, "json", false, "print one JSON document")
 	flags.BoolVar(&s.short, "short", false, "a quick look: one round of 300 ms, small sizes; no figures to keep")
 	if err := flags.Parse(args); err != nil {
@@ -101,6 +101,12 @@ func run(args []string, out, errs io.Writer) int {
 		return 0
 	} else if err != nil {
 		return 2
+	}
+	if s.out != "" && !s.asJSON {
+		// Before minutes are spent on what could not be kept.
+		if err := os.MkdirAll(s.out, 0o755); err != nil {
+			return report(errs, err)
+		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
