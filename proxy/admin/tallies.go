@@ -19,8 +19,7 @@ type tallies struct {
 	room   *tallyRoom
 
 	mu       sync.Mutex
-	byValues map[string]*tally
-	series   []tallySeries
+	byValues map[string]tallySeries
 }
 
 // tally is one counter.
@@ -54,7 +53,7 @@ func (r *tallyRoom) take() *tally {
 }
 
 func newTallies(room *tallyRoom, name, help string, labels ...string) *tallies {
-	return &tallies{desc: prometheus.NewDesc(namespace+"_"+name, help, labels, nil), labels: len(labels), room: room, byValues: map[string]*tally{}}
+	return &tallies{desc: prometheus.NewDesc(namespace+"_"+name, help, labels, nil), labels: len(labels), room: room, byValues: map[string]tallySeries{}}
 }
 
 // of returns the counter of one value for each label, which is shown from now on.
@@ -65,13 +64,12 @@ func (t *tallies) of(values ...string) *tally {
 	key := strings.Join(values, "\x00")
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	one := t.byValues[key]
-	if one == nil {
-		one = t.room.take()
+	one, ok := t.byValues[key]
+	if !ok {
+		one = tallySeries{append([]string(nil), values...), t.room.take()}
 		t.byValues[key] = one
-		t.series = append(t.series, tallySeries{append([]string(nil), values...), one})
 	}
-	return one
+	return one.tally
 }
 
 // Describe implements prometheus.Collector.
@@ -80,10 +78,8 @@ func (t *tallies) Describe(to chan<- *prometheus.Desc) { to <- t.desc }
 // Collect implements prometheus.Collector.
 func (t *tallies) Collect(to chan<- prometheus.Metric) {
 	t.mu.Lock()
-	series := t.series // which only grows
-	t.mu.Unlock()
-	for i := range series {
-		s := &series[i]
+	defer t.mu.Unlock()
+	for _, s := range t.byValues {
 		to <- prometheus.MustNewConstMetric(t.desc, prometheus.CounterValue, float64(s.tally.n.Load()), s.values...)
 	}
 }
